@@ -1,0 +1,28 @@
+/* coordinator.h - the shell around the core: sockets, clock, stores and the merge thread.
+ *
+ * It turns messages and finished work into core events, and carries the core's actions out. It
+ * decides nothing. One active coordinator a state folder (a lock file says so). */
+#ifndef STAGE4_COORDINATOR_COORDINATOR_H
+#define STAGE4_COORDINATOR_COORDINATOR_H
+
+#include "common/error.h"
+#include "common/log.h"
+
+#include <stdatomic.h>
+
+typedef struct {
+    const char *client_endpoint; /* bound: "tcp://127.0.0.1:5570", "inproc://clients" */
+    const char *worker_endpoint; /* bound: "tcp://127.0.0.1:5571", "inproc://workers" */
+    const char *indices_folder;
+    const char *state_folder;    /* ledger and results (stage4.db), spool/, cache/, lock */
+    const char *output_folder;   /* JSONL */
+    uint32_t queue_limit;        /* queued jobs, beyond which submit is ERR_BUSY; default 1000 */
+    uint32_t running_limit;      /* jobs at once; default 2 */
+    log_t *log;                  /* borrowed */
+} coordinator_options_t;
+
+/* Runs until *stop is set. ERR_CONFLICT when another coordinator holds the state folder;
+ * ERR_UNAVAILABLE when an endpoint is taken. */
+int coordinator_run(const coordinator_options_t *options, const atomic_int *stop, error_t *error);
+
+#endif

@@ -1,0 +1,173 @@
+/* core.h - everything the coordinator decides, and nothing it does.
+ *
+ * core_step(core, event, now_ms, actions) is the whole of it: no socket, no file, no clock, no random
+ * number. The shell (coordinator.c) and the simulation (tests/sim) feed it events and carry out its
+ * actions, in the order given. Equal event sequences give equal action sequences.
+ *
+ * Words: a *request* is the shell's handle of a waiting client (0: none waits). A *worker* is the
+ * shell's handle of one connection identity. A *ticket* names one save that is under way; the shell
+ * answers each action that carries a ticket with exactly one CORE_EVENT_DONE (or it dies).
+ *
+ * Rules that the simulation checks at every step:
+ *  - nothing is acknowledged (REPLY with OK to a submit or control, ACK of a result) before the save
+ *    that it depends on is done;
+ *  - a result is accepted at most once for (job, epoch, stage, task), whichever attempt brings it;
+ *    one of an older epoch, stage, or of a task already done is answered with ACK and counted;
+ *  - an epoch only grows; it grows by cancel and by recovery of a running job;
+ *  - a task belongs to at most one worker, except a straggler, which may run twice;
+ *  - a worker never holds more than its credit;
+ *  - a worker silent for lease_ms is gone: its tasks are free again. A task whose worker died or
+ *    failed it retry_limit (3) times fails the job with the task's name;
+ *  - ADVANCE and WRITE of a job are under way at most once at a time. */
+#ifndef STAGE4_COORDINATOR_CORE_CORE_H
+#define STAGE4_COORDINATOR_CORE_CORE_H
+
+#include "common/error.h"
+#include "common/sha256.h"
+#include "coordinator/core/job_state.h"
+#include "proto/client_message.h"
+#include "proto/task.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct core core_t;
+
+typedef struct {
+    uint32_t queue_limit;    /* jobs not ended beyond which a submit is ERR_BUSY; default 1000 */
+    uint32_t running_limit;  /* jobs worked on at once; default 2 */
+    uint32_t retry_limit;    /* 3 */
+    int64_t lease_ms;        /* 3000 */
+    int64_t save_retry_ms;   /* a failed save is tried again after this; default 500 */
+    uint32_t save_retry_limit; /* then the job fails (a stage or task save); default 20 */
+    uint32_t straggler_percent; /* a second attempt starts when at least that share of a stage is
+                                   done, no task is free, and one runs at twice the mean; 0 off;
+                                   default 90 */
+} core_options_t;
+
+void core_options_init(core_options_t *self);
+
+/* ---- events: what has happened ---- */
+typedef enum {
+    /* A new job. request, job_id (fresh, chosen by the shell). The shell has checked the spec and
+     * found no job with the same idempotency key. */
+    CORE_EVENT_SUBMIT,
+    /* A user's pause, resume or cancel. request, verb, job_id. */
+    CORE_EVENT_CONTROL,
+    /* Recovery, before any other event: job (id, epoch, state), then its stage, then its finished
+     * tasks; then one CORE_EVENT_RECOVERED. */
+    CORE_EVENT_RECOVER_JOB,
+    CORE_EVENT_RECOVER_STAGE,
+    CORE_EVENT_RECOVER_TASK,
+    CORE_EVENT_RECOVERED,
+    CORE_EVENT_HELLO,     /* worker, credit: (re)appears and holds nothing */
+    CORE_EVENT_HEARTBEAT, /* worker, refs[ref_count] that it holds with progress */
+    CORE_EVENT_RESULT,    /* worker, ref, sha256: the shell keeps the payload until told */
+    CORE_EVENT_FAILURE,   /* worker, ref, error: ERR_CHANGED, ERR_INPUT, ERR_USAGE fail the job at
+                             once, ERR_NOT_FOUND of an input payload and the rest count as retries */
+    CORE_EVENT_RETURNED,  /* worker, ref: not done, no fault of the task */
+    CORE_EVENT_GOODBYE,   /* worker leaves */
+    CORE_EVENT_DONE,      /* ticket, error: a save, ADVANCE, WRITE or PURGE has ended */
+    CORE_EVENT_TICK       /* time passes */
+} core_event_kind_t;
+
+typedef struct {
+    core_event_kind_t kind;
+    uint64_t request;
+    uint32_t worker;
+    uint32_t credit;
+    uint64_t ticket;
+    char job_id[JOB_ID_SIZE];
+    client_verb_t verb;
+    uint32_t epoch;       /* RECOVER_* */
+    job_state_t state;    /* RECOVER_JOB */
+    uint32_t stage;       /* RECOVER_STAGE; DONE of ADVANCE: the next stage's number */
+    uint32_t task_count;  /* RECOVER_STAGE; DONE of ADVANCE */
+    int last;             /* RECOVER_STAGE; DONE of ADVANCE: nothing left to compute */
+    sha256_t stage_sha;   /* RECOVER_STAGE; DONE of ADVANCE */
+    sha256_t state_sha;   /* RECOVER_STAGE; DONE of ADVANCE */
+    task_ref_t ref;
+    sha256_t sha256;      /* RESULT, RECOVER_TASK */
+    error_t error;        /* FAILURE, DONE */
+    size_t ref_count;
+    const task_progress_t *refs;
+} core_event_t;
+
+/* ---- actions: what is to be done ---- */
+typedef enum {
+    CORE_ACTION_REPLY,      /* request, job_id, error (OK: the job's status is the answer) */
+    CORE_ACTION_SAVE_JOB,   /* ticket, job_id, epoch, state, error: ledger save_job */
+    CORE_ACTION_SAVE_STAGE, /* ticket, job_id, epoch, stage, task_count, last, stage_sha, state_sha */
+    CORE_ACTION_SAVE_RESULT,/* ticket, worker, ref, sha256: payload to the spool, then save_task */
+    CORE_ACTION_DROP_RESULT,/* worker, ref: let the payload go, it is not wanted */
+    CORE_ACTION_ACK,        /* worker, ref */
+    CORE_ACTION_DISPATCH,   /* worker, ref: send the task */
+    CORE_ACTION_ABORT,      /* worker, ref: tell it to stop that task */
+    CORE_ACTION_DISMISS,    /* worker: forget the connection; it will say hello again if it lives */
+    CORE_ACTION_ADVANCE,    /* ticket, job_id, epoch, stage, first: run advance() over the results */
+    CORE_ACTION_STOP_ADVANCE, /* job_id: its advance or write is not wanted any more, end it soon */
+    CORE_ACTION_WRITE,      /* ticket, job_id, epoch, state_sha: write the outcome */
+    CORE_ACTION_PURGE,      /* ticket, job_id: remove spool, task rows, temporary output */
+    CORE_ACTION_CHANGED     /* job_id, state: tell whoever watches (log, metrics, progress) */
+} core_action_kind_t;
+
+typedef struct {
+    core_action_kind_t kind;
+    uint64_t request;
+    uint64_t ticket;
+    uint32_t worker;
+    char job_id[JOB_ID_SIZE];
+    uint32_t epoch;
+    job_state_t state;
+    uint32_t stage;
+    uint32_t task_count;
+    int last;
+    int first;
+    sha256_t stage_sha;
+    sha256_t state_sha;
+    task_ref_t ref;
+    sha256_t sha256;
+    error_t error;
+} core_action_t;
+
+/* A growing list, owned by the caller and reused between steps. */
+typedef struct {
+    core_action_t *items;
+    size_t count;
+    size_t capacity;
+} core_actions_t;
+
+void core_actions_clear(core_actions_t *self); /* frees */
+
+/* Allocation failure inside the core aborts the process: what is durable is in the ledger. */
+core_t *core_new(const core_options_t *options);
+void core_destroy(core_t **self);
+
+/* Empties `actions`, then fills it. Returns when it next wants a TICK, in now_ms time (INT64_MAX:
+ * not before the next event). */
+int64_t core_step(core_t *self, const core_event_t *event, int64_t now_ms, core_actions_t *actions);
+
+/* ---- reading, for status and metrics; pointers live until the next step ---- */
+typedef struct {
+    const char *job_id;
+    job_state_t state;
+    uint32_t epoch;
+    uint32_t stage;
+    uint32_t task_count;
+    uint32_t tasks_done;   /* results durable */
+    uint32_t tasks_in_flight;
+    uint32_t retries;      /* attempts beyond the first, over the job's life in this process */
+    uint32_t workers_lost; /* while holding tasks of the job */
+    uint32_t late_results;
+    int saving_failed;     /* 1 while a save of it waits to be tried again */
+    error_t error;         /* of a failed job, or of the save being retried */
+} core_job_view_t;
+
+int core_job(const core_t *self, const char *job_id, core_job_view_t *out); /* 1 when known */
+/* The result of a finished task of the job's stage; 1 when it is durable. For ADVANCE. */
+int core_result(const core_t *self, const char *job_id, uint32_t task, sha256_t *out);
+int core_task_done(const core_t *self, const char *job_id, uint32_t task);
+size_t core_job_count(const core_t *self, job_state_t state);
+size_t core_worker_count(const core_t *self);
+
+#endif

@@ -1,0 +1,48 @@
+/* advance.h - from one barrier to the next: folds the results of a stage into the next stage.
+ *
+ * A pure function of its input (job, index, metadata, results): run twice it gives the same bytes,
+ * which is why a crash in the middle costs nothing but time. It reads payloads from the spool and
+ * leaves the next stage's inputs there. It is called from the coordinator's merge thread.
+ *
+ *   hdbscan:  plan -> knn -> (reach)* -> summarise -> last
+ *   kmeans:   plan -> seed -> (assign)+ -> summarise -> last */
+#ifndef STAGE4_COORDINATOR_MERGE_ADVANCE_H
+#define STAGE4_COORDINATOR_MERGE_ADVANCE_H
+
+#include "common/error.h"
+#include "common/sha256.h"
+#include "coordinator/store/spool.h"
+#include "proto/job_spec.h"
+#include "proto/stage.h"
+
+#include <stdatomic.h>
+
+typedef struct {
+    const char *job_id;
+    const job_spec_t *spec;      /* as_of resolved */
+    const char *indices_folder;  /* read-only */
+    const char *cache_folder;    /* for catalogs; NULL none */
+    spool_t *spool;
+    const atomic_int *stop;      /* non-zero: give up soon with ERR_CANCELLED */
+    /* The stage that has finished; first = 1 and nothing else for the very first call. */
+    int first;
+    uint32_t stage_number;
+    sha256_t stage_sha;
+    sha256_t state_sha;
+    uint32_t result_count; /* = the stage's task_count */
+    const sha256_t *results;
+} advance_input_t;
+
+typedef struct {
+    int last; /* 1: nothing left to compute; state_sha names the outcome for output/write.h */
+    task_kind_t kind;    /* of the next stage */
+    uint32_t task_count; /* >= 1 unless last */
+    sha256_t stage_sha;  /* the next stage_t, encoded; zeros when last */
+    sha256_t state_sha;
+    uint64_t work;       /* of all its tasks */
+    char phase[48];      /* for people: "neighbours", "tree, round 3", "k-means, step 7" */
+} advance_output_t;
+
+int advance(const advance_input_t *input, advance_output_t *out, error_t *error);
+
+#endif

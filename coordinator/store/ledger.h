@@ -1,0 +1,72 @@
+/* ledger.h - the coordinator's checkpoint: jobs, stages, finished tasks. Small, and durable.
+ *
+ * A table of functions, named by what the coordinator wants; SQLite is the embedded default. Every
+ * save_* is on disk when it returns OK. A save for an epoch older than the job's is ERR_CONFLICT and
+ * changes nothing. */
+#ifndef STAGE4_COORDINATOR_STORE_LEDGER_H
+#define STAGE4_COORDINATOR_STORE_LEDGER_H
+
+#include "common/error.h"
+#include "common/sha256.h"
+#include "coordinator/core/job_state.h"
+#include "proto/task.h"
+
+typedef struct {
+    char job_id[JOB_ID_SIZE];
+    uint32_t epoch;
+    job_state_t state;
+    char idempotency_key[80];
+    int64_t submitted_ms;
+    int64_t changed_ms;
+    error_t error;   /* of a failed job */
+    char *spec_json; /* owned by the row's holder; canonical JSON, as_of resolved */
+    char *report_json; /* NULL until there is one */
+} ledger_job_t;
+
+/* The newest stage of a job: enough to go on from. */
+typedef struct {
+    char job_id[JOB_ID_SIZE];
+    uint32_t epoch;
+    uint32_t stage;      /* number, from 0 */
+    uint32_t task_count;
+    int last;            /* 1: no tasks; what remains is to write the outcome in `state` */
+    sha256_t stage_sha;  /* the stage_t, encoded, in the spool */
+    sha256_t state_sha;  /* what the fold needs beside the results */
+} ledger_stage_t;
+
+typedef struct ledger ledger_t;
+
+typedef struct {
+    const char *name;
+    /* Inserts or replaces. An unknown idempotency_key other than "" is claimed with the insert. */
+    int (*save_job)(ledger_t *self, const ledger_job_t *job, error_t *error);
+    /* Replaces the job's stage and forgets the finished tasks of earlier stages. */
+    int (*save_stage)(ledger_t *self, const ledger_stage_t *stage, error_t *error);
+    int (*save_task)(ledger_t *self, const task_ref_t *ref, const sha256_t *result,
+                     error_t *error);
+    /* Forgets stages and tasks of a job that has ended; the job's row stays. */
+    int (*forget_tasks)(ledger_t *self, const char *job_id, error_t *error);
+
+    /* Recovery: called once a job, a stage and a task; a callback that returns non-zero ends the
+     * walk with that code. Jobs come in order of submission, stages after all jobs, tasks last. */
+    int (*load)(ledger_t *self, int (*job)(void *context, const ledger_job_t *job),
+                int (*stage)(void *context, const ledger_stage_t *stage),
+                int (*task)(void *context, const task_ref_t *ref, const sha256_t *result),
+                void *context, error_t *error);
+    /* One job with its spec and report (malloc'd, the caller's). ERR_NOT_FOUND. */
+    int (*job)(ledger_t *self, const char *job_id, ledger_job_t *out, error_t *error);
+    int (*find_key)(ledger_t *self, const char *idempotency_key, char job_id[JOB_ID_SIZE],
+                    error_t *error);
+    int (*ping)(ledger_t *self, error_t *error);
+    void (*close)(ledger_t **self);
+} ledger_verbs_t;
+
+struct ledger {
+    const ledger_verbs_t *verbs;
+};
+
+void ledger_job_clear(ledger_job_t *self);
+
+int ledger_open_sqlite(const char *path, ledger_t **out, error_t *error);
+
+#endif

@@ -1,0 +1,29 @@
+/* spool.h - payloads on disk, named by their SHA-256, in one folder a job.
+ *
+ * <root>/<job_id>/<64 hex digits>. A file appears by rename after fsync, so whatever is there is
+ * whole; a name is checked against its content on every get. */
+#ifndef STAGE4_COORDINATOR_STORE_SPOOL_H
+#define STAGE4_COORDINATOR_STORE_SPOOL_H
+
+#include "common/error.h"
+#include "common/sha256.h"
+
+typedef struct spool spool_t;
+
+int spool_open(const char *root, spool_t **out, error_t *error);
+void spool_close(spool_t **self);
+
+/* Durable when it returns OK. Putting the same bytes twice is OK. */
+int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t length, sha256_t *out,
+              error_t *error);
+/* The whole payload, malloc'd and the caller's. ERR_NOT_FOUND; ERR_INPUT when the content does not
+ * match its name (the file is removed, so that the task that made it runs again). */
+int spool_get(spool_t *self, const char *job_id, const sha256_t *sha256, uint8_t **bytes,
+              size_t *length, error_t *error);
+/* Reads up to `capacity` bytes at `offset`; *total is the payload's length. Not verified. */
+int spool_read(spool_t *self, const char *job_id, const sha256_t *sha256, uint64_t offset,
+               void *buffer, size_t capacity, size_t *read, uint64_t *total, error_t *error);
+/* Removes a job's folder; OK when there is none. */
+int spool_remove_job(spool_t *self, const char *job_id, error_t *error);
+
+#endif

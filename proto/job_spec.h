@@ -1,0 +1,79 @@
+/* job_spec.h - what a user asks for: one table of fields, from which decoding, encoding, the command
+ * line's --param and the API's documentation come.
+ *
+ * JSON in, checked field by field: an unknown field, a wrong type or a value out of range is
+ * ERR_USAGE with `field` set ("params.min_cluster_size"). Canonical JSON out: keys sorted, defaults
+ * filled in, so equal jobs have equal bytes. */
+#ifndef STAGE4_PROTO_JOB_SPEC_H
+#define STAGE4_PROTO_JOB_SPEC_H
+
+#include "common/error.h"
+#include "common/level.h"
+#include "common/sha256.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { ALGORITHM_HDBSCAN, ALGORITHM_KMEANS } algorithm_t;
+typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
+typedef enum { SELECTION_EOM, SELECTION_LEAF } selection_t;
+typedef enum { PARTITION_DOMAIN = 1, PARTITION_EVENT_TYPE = 2, PARTITION_ENTITY_TYPE = 4 } partition_by_t;
+
+typedef struct {
+    char *key;   /* a key of the metadata object */
+    char *value; /* canonical JSON of a string, number, boolean or null: equality */
+} metadata_filter_t;
+
+#define FILTER_LIMIT 16
+
+typedef struct {
+    level_t level;         /* embedding_type */
+    algorithm_t algorithm; /* "hdbscan" | "kmeans" */
+    metric_t metric;       /* "cosine" (default) | "euclidean" */
+    unsigned partition_by; /* set of partition_by_t; JSON: array of "domain" "event_type" "entity_type" */
+    int32_t window_days;   /* -1 none; >= 0: only pairs at most that many days apart are neighbours */
+    int64_t date_from_ms;  /* TIME_NONE none; inclusive. JSON "date_from", a date or a date-time */
+    int64_t date_to_ms;    /* TIME_NONE none; inclusive (a date alone: to the end of that day) */
+    size_t filter_count;
+    metadata_filter_t filter[FILTER_LIMIT]; /* JSON object "filter" */
+    int include_metadata;      /* members carry their whole Stage 3 metadata */
+    double max_bad_fraction;   /* 0.01 */
+    int64_t as_of_ms;          /* metadata.timestamp of the output; TIME_NONE: time of submission */
+    uint32_t dimension;        /* 768 */
+    /* "params" of hdbscan */
+    uint32_t min_cluster_size;     /* 5, >= 2 */
+    uint32_t min_samples;          /* 0: as min_cluster_size; counts the point itself */
+    double cluster_selection_epsilon; /* 0; in the metric's distance */
+    selection_t selection;         /* cluster_selection_method: "eom" | "leaf" */
+    int allow_single_cluster;      /* 0 */
+    uint32_t max_cluster_size;     /* 0: no limit; eom only */
+    /* "params" of kmeans */
+    uint32_t k;              /* required, >= 1; for each partition */
+    uint32_t max_iterations; /* 100 */
+    double tolerance;        /* 1e-4: squared move of all centres relative to the mean variance */
+    uint64_t seed;           /* 0 */
+} job_spec_t;
+
+void job_spec_init(job_spec_t *self); /* the defaults */
+void job_spec_clear(job_spec_t *self);
+
+/* Decodes and validates a whole request body. At most 64 KiB, 8 deep. */
+int job_spec_from_json(const char *json, size_t length, job_spec_t *out, error_t *error);
+/* Canonical JSON, malloc'd, NUL-terminated. */
+int job_spec_to_json(const job_spec_t *self, char **json, error_t *error);
+/* Sets one of "params" from the text of a command line's --param name=value. */
+int job_spec_set_param(job_spec_t *self, const char *name, const char *value, error_t *error);
+/* Cross-field rules (a parameter of another algorithm, dates out of order, a partition key that the
+ * level has not ...). job_spec_from_json calls it. */
+int job_spec_validate(const job_spec_t *self, error_t *error);
+/* SHA-256 of the canonical JSON without as_of and include_metadata: what decides the clustering. */
+sha256_t job_spec_identity(const job_spec_t *self);
+
+uint32_t job_spec_min_samples(const job_spec_t *self); /* with the default resolved */
+const char *algorithm_name(algorithm_t algorithm);
+const char *metric_name(metric_t metric);
+
+/* The metric's distance of a canonical dist2, in float64 so that no two dist2 become equal. */
+double metric_distance(metric_t metric, float dist2);
+
+#endif

@@ -1,0 +1,47 @@
+/* payload.h - what each payload holds: one list of kinds, columns and shapes.
+ *
+ * Words: a *slot* is a position in the plan's order, 0 .. n-1 over all partitions; `rows[slot]` is
+ * the position in the index. Slots of a partition are successive and sorted by (day, vector_id)
+ * when the job has a window, by vector_id otherwise (ids compared as bytes), so that no result
+ * depends on the order of the index's rows. Every "smaller row" of DESIGN 1 is a smaller slot.
+ * d2 is the canonical dist2 (common/dist2.h).
+ *
+ * kind "plan"      rows u32[n]; day i32[n] (only with a window; DAY_NONE never stands beside a
+ *                  window: undated rows form partitions without one); partition_begin u32[P+1];
+ *                  partition_window i32[P] (days either way, -1 none); partition_name strings[P];
+ *                  dimension u32[1]
+ * kind "stage"     see stage.h
+ * kind "knn"       result of a `knn` task; q = slots of its segments, in order:
+ *                  neighbour u32[q*k] (slots, UINT32_MAX pads), d2 f32[q*k] (INFINITY pads), each
+ *                  row sorted by (d2, slot), the row itself not among them
+ * kind "reach_in"  input of a reach round, sorted by slot: query u32[Q]; core f32[n] (d2 of the
+ *                  min_samples-th neighbour, the point counted; INFINITY when there are too few);
+ *                  component u32[n]; floor f32[Q] (weight of the best edge known to the query's
+ *                  component, INFINITY none: nothing heavier matters)
+ * kind "edges"     result of a `reach` task; one entry a query of its segments that found an edge
+ *                  at or below its floor: a u32[E] (the query slot), b u32[E], weight f32[E]
+ *                  (mutual reachability as d2 = max(core_a, core_b, d2(a,b)))
+ * kind "seeds"     result of a `seed` task, for each partition of it in order: centre_slot u32[]
+ * kind "centres"   centre f32[K*d] for all partitions together, centre_begin u32[P+1]
+ * kind "assign"    result of an `assign` task: label u32[q] (centre number within its partition),
+ *                  d2 f32[q]; touched u32[t] (global centre numbers, ascending), sum f64[t*d],
+ *                  count u32[t]
+ * kind "members"   input of `summarise`: cluster_begin u32[C+1], member u32[M] (slots, ascending in
+ *                  a cluster)
+ * kind "summary"   result of a `summarise` task over clusters [begin, end): centroid f32[c*d] (mean,
+ *                  scaled to unit length; zeros when the mean is zero), similarity_mean f64[c]
+ *                  (average pairwise cosine (|sum|^2 - sum|x|^2) / (n(n-1)); 1 for a single member),
+ *                  similarity f32[m] (of each member to the centroid, dot product, members in order),
+ *                  typical u32[c*TYPICAL_COUNT] (slots by falling similarity, then slot; UINT32_MAX
+ *                  pads)
+ * kind "labels"    end of clustering: label i32[n] (cluster number over all partitions, -1 noise),
+ *                  strength f32[n], outlier f32[n] (GLOSH; 0 for k-means), cluster_partition u32[C],
+ *                  persistence f64[C] (stability; 0 for k-means)
+ */
+#ifndef STAGE4_PROTO_PAYLOAD_H
+#define STAGE4_PROTO_PAYLOAD_H
+
+#define TYPICAL_COUNT 5
+#define SLOT_NONE UINT32_MAX
+
+#endif

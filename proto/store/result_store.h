@@ -1,0 +1,130 @@
+/* result_store.h - where finished clusterings live: written by the coordinator, read by gateways.
+ *
+ * A table of functions; each back end passes the same conformance suite (tests/unit/proto). All
+ * strings passed in are borrowed for the call; strings handed out belong to the caller. A handle is
+ * used by one thread at a time; any number of processes may hold handles on one store.
+ *
+ * Commit is all or nothing and idempotent: committing (job_id, epoch) a second time replaces
+ * nothing and is OK; an epoch older than the one committed is ERR_CONFLICT. Nothing of a job can be
+ * read before its commit. */
+#ifndef STAGE4_PROTO_STORE_RESULT_STORE_H
+#define STAGE4_PROTO_STORE_RESULT_STORE_H
+
+#include "common/error.h"
+#include "common/level.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    const char *source_id;
+    const char *vector_id;
+    const char *document_id; /* "" when none */
+    const char *assignment;  /* "core", "soft" or "noise" */
+    double strength;
+    double outlier_score;
+    double similarity; /* to the centroid; 0 for noise */
+} member_row_t;
+
+typedef struct {
+    const char *cluster_id;
+    level_t level;
+    const char *label;
+    const char *domain;      /* "" when none */
+    const char *type;        /* event_type or entity_type; "" when none */
+    const char *entities;    /* primary entities joined by '\n', for search */
+    int64_t time_start_ms;   /* TIME_NONE when none */
+    int64_t time_end_ms;
+    double intra_similarity;
+    uint32_t size;
+    const char *json; /* the cluster's JSONL line, without the line feed */
+    size_t json_length;
+    const member_row_t *members;
+    size_t member_count;
+} cluster_row_t;
+
+typedef struct {
+    const char *job_id;
+    uint32_t epoch;
+    level_t level;
+    const char *algorithm;
+    const char *spec_json;
+    const char *report_json;
+    const char *output_name; /* file name of the JSONL in the output folder; "" when none */
+    int64_t as_of_ms;
+    int64_t finished_ms;
+    uint32_t item_count; /* rows clustered or noise */
+    uint32_t noise_count;
+} result_job_row_t;
+
+/* Clusters in pages, ordered by (job finished last first, size falling, cluster_id). */
+typedef struct {
+    const char *job_id;        /* NULL: of the newest completed job of each level */
+    int level;                 /* -1: any */
+    const char *domain;        /* NULL: any; as are the next */
+    const char *type;
+    const char *document_id;   /* has a member of that document */
+    const char *member_id;     /* has that source_id or vector_id */
+    const char *entity;        /* has that primary entity */
+    const char *text;          /* words of the label, any case */
+    uint32_t size_min, size_max; /* 0: no bound */
+    int64_t time_from_ms, time_to_ms; /* overlap with the span; TIME_NONE: no bound */
+    const char *cursor;        /* NULL: the first page; else what the last page gave */
+    uint32_t limit;            /* 1 .. 1000 */
+} cluster_query_t;
+
+typedef struct {
+    size_t count;
+    char **json; /* each a cluster's JSON object, NUL-terminated */
+    char *next_cursor; /* NULL: no more */
+    uint64_t total; /* clusters that match, over all pages */
+} cluster_page_t;
+
+void cluster_page_clear(cluster_page_t *self);
+
+typedef struct {
+    uint64_t jobs;
+    uint64_t clusters[LEVEL_COUNT]; /* of the newest completed job of each level */
+    uint64_t members[LEVEL_COUNT];
+    uint64_t noise[LEVEL_COUNT];
+    int64_t newest_ms[LEVEL_COUNT]; /* when that job finished; TIME_NONE when there is none */
+} result_statistics_t;
+
+typedef struct result_store result_store_t;
+
+typedef struct {
+    const char *name; /* "sqlite" */
+
+    /* Writing: one job at a time. begin, then clusters and noise in any number of calls, then
+     * commit (the commit point of a job) or rollback. */
+    int (*begin_job)(result_store_t *self, const char *job_id, uint32_t epoch, error_t *error);
+    int (*add_cluster)(result_store_t *self, const cluster_row_t *cluster, error_t *error);
+    int (*add_noise)(result_store_t *self, const member_row_t *members, size_t count,
+                     error_t *error);
+    int (*commit_job)(result_store_t *self, const result_job_row_t *job, error_t *error);
+    void (*rollback_job)(result_store_t *self);
+    /* Removes every row of a job; OK when there is none. */
+    int (*remove_job)(result_store_t *self, const char *job_id, error_t *error);
+
+    /* Reading. cluster: newest job's when several have the id; job_id may be NULL. ERR_NOT_FOUND. */
+    int (*cluster)(result_store_t *self, const char *cluster_id, const char *job_id, char **json,
+                   error_t *error);
+    int (*clusters)(result_store_t *self, const cluster_query_t *query, cluster_page_t *page,
+                    error_t *error);
+    /* The job's row as a JSON object (job_id, embedding_type, algorithm, spec, report, output,
+     * clusters, items, noise, as_of, finished_at). ERR_NOT_FOUND. */
+    int (*job)(result_store_t *self, const char *job_id, char **json, error_t *error);
+    int (*statistics)(result_store_t *self, result_statistics_t *out, error_t *error);
+    int (*ping)(result_store_t *self, error_t *error);
+    void (*close)(result_store_t **self);
+} result_store_verbs_t;
+
+struct result_store {
+    const result_store_verbs_t *verbs;
+}; /* the back end's own struct starts with this one */
+
+/* Opens (creates, migrates) the SQLite file. read_only: for gateways; ERR_UNAVAILABLE when the file
+ * is not there yet. */
+int result_store_open_sqlite(const char *path, int read_only, result_store_t **out, error_t *error);
+
+#endif
