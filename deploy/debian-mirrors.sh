@@ -6,10 +6,24 @@ set -euo pipefail
 # shellcheck source=/dev/null
 codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
 
-# $(...) below is apt's own placeholder syntax, not the shell's.
-# shellcheck disable=SC2016
-apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-    awk -v code="$codename" '
-        $3 == "main" && ($2 == code || $2 == code "-updates" || $2 == code "-security") {
-            if (!seen[$1 " " $2]++) print $1, $2
-        }'
+# shellcheck disable=SC2016  # $(...) is apt's own placeholder
+list_mirrors() {
+    apt-get "$@" indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)' \
+        'Created-By: Packages' |
+        awk -v code="$codename" '
+            $3 == "main" && $4 == "Debian" &&
+            ($2 == code || $2 == code "-updates" || $2 == code "-security") {
+                if (!seen[$1 " " $2]++) print $1, $2
+            }'
+}
+
+mirrors=$(list_mirrors)
+if [[ -z $mirrors ]]; then
+    # apt tells only of archives whose lists it has, and images delete theirs: fetch them aside.
+    lists=$(mktemp -d)
+    trap 'rm -rf "$lists"' EXIT
+    options=(-qq -o "Dir::State::lists=$lists" -o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3)
+    apt-get "${options[@]}" update >&2 || true
+    mirrors=$(list_mirrors "${options[@]}")
+fi
+printf '%s' "${mirrors:+$mirrors$'\n'}"

@@ -139,7 +139,7 @@ download_source() {
     local own=(-qq -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=-
         -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt/cache"
         -o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3)
-    [[ -f $apt/updated ]] || apt-get "${own[@]}" update
+    [[ -f $apt/updated ]] || apt-get "${own[@]}" update >&2
     touch "$apt/updated"
     apt-get "${own[@]}" source --download-only --only-source "$name=$(locked_version "$name")" >/dev/null
 }
