@@ -20,9 +20,11 @@ list_mirrors() {
 mirrors=$(list_mirrors)
 if [[ -z $mirrors ]]; then
     # apt tells only of archives whose lists it has, and images delete theirs: fetch them aside.
-    lists=$(mktemp -d)
-    trap 'rm -rf "$lists"' EXIT
-    options=(-qq -o "Dir::State::lists=$lists" -o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3)
+    aside=$(mktemp -d)
+    trap 'rm -rf "$aside"' EXIT
+    mkdir -p "$aside/lists/partial" "$aside/cache/archives/partial"
+    options=(-qq -o "Dir::State::lists=$aside/lists" -o "Dir::Cache=$aside/cache"
+        -o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3)
     apt-get "${options[@]}" update >&2 || true
     mirrors=$(list_mirrors "${options[@]}")
 fi

@@ -18,6 +18,7 @@ repo=$(dirname "$deploy")
 lock=$deploy/third-party.lock
 requirements=$deploy/requirements-test.txt
 prefix=$(realpath -m "${STAGE4_DEPS:-$repo/.deps}")
+work=$prefix/.setup      # sources, stamps and what is there only while building
 jobs=${STAGE4_JOBS:-$(nproc)}
 check=no
 test_tools=yes
@@ -124,45 +125,47 @@ python_stamp() {
     { cat "$requirements"; printf '%s\n' "$prefix/venv"; } | sha256sum | cut -d ' ' -f 1
 }
 
-is_stamped() { [[ -f $prefix/stamps/$1 && $(<"$prefix/stamps/$1") == "$2" ]]; }
-set_stamp() { printf '%s\n' "$2" >"$prefix/stamps/$1"; }
+is_stamped() { [[ -f $work/stamps/$1 && $(<"$work/stamps/$1") == "$2" ]]; }
+set_stamp() { printf '%s\n' "$2" >"$work/stamps/$1"; }
 
-# Downloads into the current directory with package lists of our own, so that the system's
-# configuration stays as it is and needs no deb-src entry.
-download_source() {
-    local name=$1 apt=$prefix/apt
+# Package lists of our own: the system's configuration stays as it is and needs no deb-src entry.
+open_source_lists() {
     local keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=''
     [[ ! -f $keyring ]] || signed="[signed-by=$keyring] "
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-    "$deploy/debian-mirrors.sh" | sed "s|.*|deb-src $signed& main|" >"$apt/sources.list"
-    [[ -s $apt/sources.list ]] || die "apt knows no Debian 12 mirror; add one to /etc/apt/sources.list"
-    local own=(-qq -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=-
-        -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt/cache"
-        -o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3)
-    [[ -f $apt/updated ]] || apt-get "${own[@]}" update >&2
-    touch "$apt/updated"
-    apt-get "${own[@]}" source --download-only --only-source "$name=$(locked_version "$name")" >/dev/null
+    mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
+    "$deploy/debian-mirrors.sh" | sed "s|.*|deb-src $signed& main|" >"$work/apt/sources.list"
+    [[ -s $work/apt/sources.list ]] ||
+        die "apt knows no Debian 12 mirror; add one to /etc/apt/sources.list"
+    source_apt update
+}
+
+source_apt() {
+    apt-get -qq -o "Dir::Etc::sourcelist=$work/apt/sources.list" -o Dir::Etc::sourceparts=- \
+        -o "Dir::State::lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache" \
+        -o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3 "$@" >/dev/null
 }
 
 sums_match() { locked_sums "$1" | sha256sum --check --strict --status 2>/dev/null; }
 
-# Leaves the checked, unpacked and patched source in $prefix/build/NAME.
+# Leaves the checked, unpacked and patched source in $work/build/NAME.
 fetch_source() {
     local name=$1
-    mkdir -p "$prefix/sources" "$prefix/build"
-    cd "$prefix/sources"
+    mkdir -p "$work/sources" "$work/build"
+    cd "$work/sources"
     if ! sums_match "$name"; then
         say "$name: downloading the Debian source package $(locked_version "$name")"
-        download_source "$name"
+        [[ -d $work/apt ]] || open_source_lists
+        source_apt source --download-only --only-source "$name=$(locked_version "$name")" ||
+            die "$name: Debian source package $(locked_version "$name") could not be downloaded"
     fi
     sums_match "$name" || die "$name: a source file differs from deploy/third-party.lock, not built"
-    rm -rf "$prefix/build/$name"
-    dpkg-source --no-check -x "${name}_$(locked_version "$name").dsc" "$prefix/build/$name" >/dev/null 2>&1
+    rm -rf "$work/build/$name"
+    dpkg-source --no-check -x "${name}_$(locked_version "$name").dsc" "$work/build/$name" >/dev/null
 }
 
 # libfaiss-dev has the headers of the C API but none of its symbols.
 build_faiss() {
-    cd "$prefix/build/faiss/c_api"
+    cd "$work/build/faiss/c_api"
     printf '%s\0' *.cpp impl/*.cpp utils/*.cpp |
         xargs -0 -P "$jobs" -I '{}' "${CXX:-c++}" -std=c++11 -fopenmp "${compile_flags[@]}" \
             -c '{}' -o '{}.o'
@@ -175,7 +178,7 @@ build_faiss() {
 }
 
 build_civetweb() {
-    cd "$prefix/build/civetweb"
+    cd "$work/build/civetweb"
     "${CC:-cc}" -std=gnu11 "${compile_flags[@]}" "${civetweb_flags[@]}" \
         -Wno-deprecated-declarations -Iinclude -c src/civetweb.c -o civetweb.o
     ar rcs "$prefix/lib/libcivetweb.a" civetweb.o
@@ -255,18 +258,21 @@ report() {
     [[ $complete == yes ]] && say "nothing is missing"
 }
 
-# The prefix ignores itself, wherever it lies. One set-up at a time writes to it.
+in_repository() { [[ $prefix == "$repo"/* ]]; }
+
+# A prefix in the repository ignores itself. One set-up at a time writes to it.
 open_prefix() {
-    mkdir -p "$prefix/stamps" "$prefix/lib" "$prefix/include" "$prefix/share"
-    [[ -f $prefix/.gitignore ]] || printf '*\n' >"$prefix/.gitignore"
-    exec {lock_fd}>"$prefix/.lock"
+    mkdir -p "$work/stamps" "$prefix/lib" "$prefix/include" "$prefix/share"
+    if in_repository && [[ ! -f $prefix/.gitignore ]]; then printf '*\n' >"$prefix/.gitignore"; fi
+    exec {lock_fd}>"$work/lock"
     flock "$lock_fd"
+    rm -rf "$work/apt" "$work/build"    # left by a run that was cut off
 }
 
 # Run by sudo as a whole: what root made inside the repository belongs to the repository's owner.
 close_prefix() {
-    rm -rf "${prefix:?}/apt" "$prefix/build"
-    if ((EUID == 0)) && [[ $prefix == "$repo"/* ]]; then chown -R --reference="$repo" "$prefix"; fi
+    rm -rf "$work/apt" "$work/build"
+    if ((EUID == 0)) && in_repository; then chown -R --reference="$repo" "$prefix"; fi
 }
 
 main() {
