@@ -1,0 +1,243 @@
+#include "coordinator/store/spool.h"
+
+#include "coordinator/store/durable.h"
+#include "proto/task.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEMPORARY_PREFIX ".tmp-"
+#define ROOT_LIMIT 3900 /* leaves room for /<job_id>/<64 hex> in PATH_MAX */
+
+struct spool {
+    char root[ROOT_LIMIT + 1];
+};
+
+/* A job id becomes a folder name: only [A-Za-z0-9_-] gets through, so no path leaves the root. */
+static int job_id_safe(const char *job_id)
+{
+    size_t length = strlen(job_id);
+    return length > 0 && length < JOB_ID_SIZE &&
+           strspn(job_id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") ==
+               length;
+}
+
+static int folder_of(const spool_t *self, const char *job_id, char out[PATH_MAX], error_t *error)
+{
+    if (!job_id_safe(job_id))
+        return error_field(error, ERR_USAGE, "job_id",
+                           "a job id is 1 to %d letters, digits, '_' or '-'", JOB_ID_SIZE - 1);
+    snprintf(out, PATH_MAX, "%s/%s", self->root, job_id);
+    return OK;
+}
+
+static int path_of(const spool_t *self, const char *job_id, const sha256_t *sha256,
+                   char out[PATH_MAX], error_t *error)
+{
+    char hex[65];
+    int code = folder_of(self, job_id, out, error);
+    if (code != OK)
+        return code;
+    size_t used = strlen(out);
+    sha256_hex(sha256, hex);
+    snprintf(out + used, PATH_MAX - used, "/%s", hex);
+    return OK;
+}
+
+/* Removes what a killed process left half written in one job's folder. */
+static void clean_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    struct dirent *entry;
+    while ((entry = readdir(folder)))
+        if (!strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
+}
+
+static int clean_root(const spool_t *self, error_t *error)
+{
+    DIR *root = opendir(self->root);
+    if (!root)
+        return durable_error(error, "read folder", self->root);
+    struct dirent *entry;
+    while ((entry = readdir(root))) {
+        char path[PATH_MAX];
+        if (folder_of(self, entry->d_name, path, NULL) == OK)
+            clean_folder(path);
+    }
+    closedir(root);
+    return OK;
+}
+
+int spool_open(const char *root, spool_t **out, error_t *error)
+{
+    if (strlen(root) > ROOT_LIMIT)
+        return error_set(error, ERR_USAGE, "the spool folder's path is over %d bytes", ROOT_LIMIT);
+    spool_t *self = calloc(1, sizeof *self);
+    if (!self)
+        return error_set(error, ERR_MEMORY, "no memory to open the spool %s", root);
+    memcpy(self->root, root, strlen(root) + 1);
+    int code = durable_make_folder(root, error);
+    if (code == OK)
+        code = clean_root(self, error);
+    if (code != OK)
+        spool_close(&self);
+    *out = self;
+    return code;
+}
+
+void spool_close(spool_t **self)
+{
+    free(*self);
+    *self = NULL;
+}
+
+int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t length, sha256_t *out,
+              error_t *error)
+{
+    char folder[PATH_MAX];
+    char path[PATH_MAX];
+    char temporary[PATH_MAX + sizeof TEMPORARY_PREFIX + 8];
+    sha256_t sha256 = sha256_of(bytes, length);
+    int code = folder_of(self, job_id, folder, error);
+    if (code == OK)
+        code = path_of(self, job_id, &sha256, path, error);
+    if (code == OK)
+        code = durable_make_folder(folder, error);
+    if (code != OK)
+        return code;
+    snprintf(temporary, sizeof temporary, "%s/" TEMPORARY_PREFIX "XXXXXX", folder);
+    int file = mkostemp(temporary, O_CLOEXEC);
+    if (file < 0)
+        return durable_error(error, "create", temporary);
+    /* Written again even when it is there already: a damaged copy is healed that way. */
+    code = durable_write(file, bytes, length, path, error);
+    if (code != OK) {
+        close(file);
+        unlink(temporary);
+        return code;
+    }
+    code = durable_publish(file, temporary, path, folder, error);
+    if (code == OK)
+        *out = sha256;
+    return code;
+}
+
+/* Opens a payload and tells its length. */
+static int open_payload(const spool_t *self, const char *job_id, const sha256_t *sha256,
+                        char path[PATH_MAX], int *file, uint64_t *length, error_t *error)
+{
+    struct stat state;
+    int code = path_of(self, job_id, sha256, path, error);
+    if (code != OK)
+        return code;
+    *file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (*file < 0 && errno == ENOENT)
+        return error_set(error, ERR_NOT_FOUND, "the spool has no payload %s", path);
+    if (*file < 0)
+        return durable_error(error, "open", path);
+    if (!fstat(*file, &state) && S_ISREG(state.st_mode)) {
+        *length = (uint64_t)state.st_size;
+        return OK;
+    }
+    close(*file);
+    return error_set(error, ERR_IO, "%s is not a regular file", path);
+}
+
+/* Reads until `length` bytes or the end of the file. */
+static int read_at(int file, uint64_t offset, uint8_t *buffer, size_t length, size_t *done,
+                   const char *path, error_t *error)
+{
+    *done = 0;
+    while (*done < length) {
+        ssize_t got = pread(file, buffer + *done, length - *done, (off_t)(offset + *done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return durable_error(error, "read", path);
+        if (got == 0)
+            break;
+        *done += (size_t)got;
+    }
+    return OK;
+}
+
+int spool_get(spool_t *self, const char *job_id, const sha256_t *sha256, uint8_t **bytes,
+              size_t *length, error_t *error)
+{
+    char path[PATH_MAX];
+    uint64_t total;
+    int file;
+    size_t done = 0;
+    int code = open_payload(self, job_id, sha256, path, &file, &total, error);
+    if (code != OK)
+        return code;
+    uint8_t *content = total < SIZE_MAX ? malloc((size_t)total + 1) : NULL;
+    if (!content)
+        code = error_set(error, ERR_MEMORY, "no memory for the %llu bytes of %s",
+                         (unsigned long long)total, path);
+    else
+        code = read_at(file, 0, content, (size_t)total, &done, path, error);
+    close(file);
+    if (code != OK)
+        goto fail;
+    sha256_t found = sha256_of(content, done);
+    if (!sha256_equal(&found, sha256)) {
+        unlink(path);
+        code = error_set(error, ERR_INPUT,
+                         "%s is damaged: its %zu bytes do not match its name; "
+                         "it was removed and is computed again",
+                         path, done);
+        goto fail;
+    }
+    *bytes = content;
+    *length = done;
+    return OK;
+fail:
+    free(content);
+    return code;
+}
+
+int spool_read(spool_t *self, const char *job_id, const sha256_t *sha256, uint64_t offset,
+               void *buffer, size_t capacity, size_t *read, uint64_t *total, error_t *error)
+{
+    char path[PATH_MAX];
+    int file;
+    int code = open_payload(self, job_id, sha256, path, &file, total, error);
+    if (code != OK)
+        return code;
+    *read = 0;
+    if (offset < *total)
+        code = read_at(file, offset, buffer, capacity, read, path, error);
+    close(file);
+    return code;
+}
+
+int spool_remove_job(spool_t *self, const char *job_id, error_t *error)
+{
+    char path[PATH_MAX];
+    int code = folder_of(self, job_id, path, error);
+    if (code != OK)
+        return code;
+    DIR *folder = opendir(path);
+    if (!folder)
+        return errno == ENOENT ? OK : durable_error(error, "read folder", path);
+    struct dirent *entry;
+    while ((entry = readdir(folder)))
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
+    if (rmdir(path))
+        return durable_error(error, "remove folder", path);
+    return durable_sync_folder(self->root, error);
+}
