@@ -1,5 +1,5 @@
-/* job_spec.h - what a user asks for: one table of fields, from which decoding, encoding, the command
- * line's --param and the API's documentation come.
+/* job_spec.h - what a user asks for: one table of fields, from which decoding, encoding, the
+ * command line's --param and the API's documentation come.
  *
  * JSON in, checked field by field: an unknown field, a wrong type or a value out of range is
  * ERR_USAGE with `field` set ("params.min_cluster_size"). Canonical JSON out: keys sorted, defaults
@@ -13,11 +13,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 typedef enum { ALGORITHM_HDBSCAN, ALGORITHM_KMEANS } algorithm_t;
 typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
 typedef enum { SELECTION_EOM, SELECTION_LEAF } selection_t;
-typedef enum { PARTITION_DOMAIN = 1, PARTITION_EVENT_TYPE = 2, PARTITION_ENTITY_TYPE = 4 } partition_by_t;
+typedef enum {
+    PARTITION_DOMAIN = 1,
+    PARTITION_EVENT_TYPE = 2,
+    PARTITION_ENTITY_TYPE = 4
+} partition_by_t;
 
 typedef struct {
     char *key;   /* a key of the metadata object */
@@ -30,23 +35,24 @@ typedef struct {
     level_t level;         /* embedding_type */
     algorithm_t algorithm; /* "hdbscan" | "kmeans" */
     metric_t metric;       /* "cosine" (default) | "euclidean" */
-    unsigned partition_by; /* set of partition_by_t; JSON: array of "domain" "event_type" "entity_type" */
-    int32_t window_days;   /* -1 none; >= 0: only pairs at most that many days apart are neighbours */
-    int64_t date_from_ms;  /* TIME_NONE none; inclusive. JSON "date_from", a date or a date-time */
-    int64_t date_to_ms;    /* TIME_NONE none; inclusive (a date alone: to the end of that day) */
+    unsigned partition_by; /* set of partition_by_t; JSON: array of "domain" "event_type"
+                              "entity_type" */
+    int32_t window_days; /* -1 none; >= 0: only pairs at most that many days apart are neighbours */
+    int64_t date_from_ms; /* TIME_NONE none; inclusive. JSON "date_from", a date or a date-time */
+    int64_t date_to_ms;   /* TIME_NONE none; inclusive (a date alone: to the end of that day) */
     size_t filter_count;
     metadata_filter_t filter[FILTER_LIMIT]; /* JSON object "filter" */
-    int include_metadata;      /* members carry their whole Stage 3 metadata */
-    double max_bad_fraction;   /* 0.01 */
-    int64_t as_of_ms;          /* metadata.timestamp of the output; TIME_NONE: time of submission */
-    uint32_t dimension;        /* 768 */
+    int include_metadata;                   /* members carry their whole Stage 3 metadata */
+    double max_bad_fraction;                /* 0.01 */
+    int64_t as_of_ms;   /* metadata.timestamp of the output; TIME_NONE: time of submission */
+    uint32_t dimension; /* 768 */
     /* "params" of hdbscan */
-    uint32_t min_cluster_size;     /* 5, >= 2 */
-    uint32_t min_samples;          /* 0: as min_cluster_size; counts the point itself */
+    uint32_t min_cluster_size;        /* 5, >= 2 */
+    uint32_t min_samples;             /* 0: as min_cluster_size; counts the point itself */
     double cluster_selection_epsilon; /* 0; in the metric's distance */
-    selection_t selection;         /* cluster_selection_method: "eom" | "leaf" */
-    int allow_single_cluster;      /* 0 */
-    uint32_t max_cluster_size;     /* 0: no limit; eom only */
+    selection_t selection;            /* cluster_selection_method: "eom" | "leaf" */
+    int allow_single_cluster;         /* 0 */
+    uint32_t max_cluster_size;        /* 0: no limit; eom only */
     /* "params" of kmeans */
     uint32_t k;              /* required, >= 1; for each partition */
     uint32_t max_iterations; /* 100 */
@@ -63,11 +69,17 @@ int job_spec_from_json(const char *json, size_t length, job_spec_t *out, error_t
 int job_spec_to_json(const job_spec_t *self, char **json, error_t *error);
 /* Sets one of "params" from the text of a command line's --param name=value. */
 int job_spec_set_param(job_spec_t *self, const char *name, const char *value, error_t *error);
+/* The same for a field beside "params": ("partition_by", "domain,event_type"), ("date_to",
+ * "2015-09-30"), ("filter", "{\"domain\":\"military\"}"). "algorithm" comes before its params. */
+int job_spec_set_field(job_spec_t *self, const char *name, const char *value, error_t *error);
 /* Cross-field rules (a parameter of another algorithm, dates out of order, a partition key that the
  * level has not ...). job_spec_from_json calls it. */
 int job_spec_validate(const job_spec_t *self, error_t *error);
 /* SHA-256 of the canonical JSON without as_of and include_metadata: what decides the clustering. */
 sha256_t job_spec_identity(const job_spec_t *self);
+
+/* Every field: what is allowed, its default, its meaning. Markdown tables, made from the table. */
+void job_spec_describe(FILE *stream);
 
 uint32_t job_spec_min_samples(const job_spec_t *self); /* with the default resolved */
 const char *algorithm_name(algorithm_t algorithm);

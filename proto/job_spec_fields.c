@@ -1,0 +1,119 @@
+#include "proto/job_spec_fields.h"
+
+#include "proto/nearest.h"
+
+#include <string.h>
+
+#define COUNT_MAX 1000000000.0      /* more rows than any index of this service has */
+#define SEED_MAX 9007199254740991.0 /* 2^53 - 1: what every reader of JSON keeps exactly */
+
+const char *const ALGORITHM_NAMES[] = {"hdbscan", "kmeans", NULL};
+const char *const METRIC_NAMES[] = {"cosine", "euclidean", NULL};
+static const char *const LEVEL_NAMES[] = {"documents", "events", "entities", "storylines", NULL};
+static const char *const SELECTION_NAMES[] = {"eom", "leaf", NULL};
+static const char *const PARTITION_NAMES[] = {"domain", "event_type", "entity_type", NULL};
+
+#define AT(member) offsetof(job_spec_t, member)
+
+static const field_t JOB_FIELDS[] = {
+    {"algorithm", "algorithm", FIELD_CHOICE, AT(algorithm), 0, 0, ALGORITHM_NAMES, 0,
+     "How to cluster."},
+    {"as_of", "as_of", FIELD_DATE_FROM, AT(as_of_ms), 0, 0, NULL, FIELD_PRESENTATION,
+     "The time written into the output; null is the time of submission."},
+    {"date_from", "date_from", FIELD_DATE_FROM, AT(date_from_ms), 0, 0, NULL, 0,
+     "Leaves out what is dated before this date or date-time."},
+    {"date_to", "date_to", FIELD_DATE_TO, AT(date_to_ms), 0, 0, NULL, 0,
+     "Leaves out what is dated after this; a date alone counts to the end of that day."},
+    {"dimension", "dimension", FIELD_COUNT, AT(dimension), 1, 2048, NULL, 0,
+     "The length that every vector of the index must have."},
+    {"embedding_type", "embedding_type", FIELD_LEVEL, AT(level), 0, 0, LEVEL_NAMES, FIELD_REQUIRED,
+     "The index to cluster; the singular (\"event\") is read as well."},
+    {"filter", "filter", FIELD_FILTER, AT(filter), 0, FILTER_LIMIT, NULL, 0,
+     "Only items whose metadata have exactly these values."},
+    {"include_metadata", "include_metadata", FIELD_FLAG, AT(include_metadata), 0, 0, NULL,
+     FIELD_PRESENTATION, "Members of a cluster carry their whole Stage 3 metadata."},
+    {"max_bad_fraction", "max_bad_fraction", FIELD_REAL, AT(max_bad_fraction), 0, 1, NULL, 0,
+     "The job fails when a larger share of the items is unusable."},
+    {"metric", "metric", FIELD_CHOICE, AT(metric), 0, 0, METRIC_NAMES, 0, "How to measure."},
+    {"params", "params", FIELD_PARAMS, 0, 0, 0, NULL, 0, "Parameters of the algorithm."},
+    {"partition_by", "partition_by", FIELD_SET, AT(partition_by), 0, 0, PARTITION_NAMES, 0,
+     "Clusters each value of these apart: domain (events, storylines), event_type (events), "
+     "entity_type (entities)."},
+    {"window_days", "window_days", FIELD_DAYS, AT(window_days), 0, 36500, NULL, 0,
+     "Only items at most so many days apart can be neighbours; null is no window."},
+};
+
+static const field_t HDBSCAN_FIELDS[] = {
+    {"allow_single_cluster", "params.allow_single_cluster", FIELD_FLAG, AT(allow_single_cluster), 0,
+     0, NULL, 0, "The whole partition may be one cluster."},
+    {"cluster_selection_epsilon", "params.cluster_selection_epsilon", FIELD_REAL,
+     AT(cluster_selection_epsilon), 0, 2, NULL, 0,
+     "Clusters are not split below this distance of the metric."},
+    {"cluster_selection_method", "params.cluster_selection_method", FIELD_CHOICE, AT(selection), 0,
+     0, SELECTION_NAMES, 0, "Excess of mass, or the leaves of the condensed tree."},
+    {"max_cluster_size", "params.max_cluster_size", FIELD_COUNT, AT(max_cluster_size), 0, COUNT_MAX,
+     NULL, 0, "Larger clusters are split (eom only); 0 is no limit."},
+    {"min_cluster_size", "params.min_cluster_size", FIELD_COUNT, AT(min_cluster_size), 2, COUNT_MAX,
+     NULL, 0, "The smallest number of items that is a cluster."},
+    {"min_samples", "params.min_samples", FIELD_COUNT, AT(min_samples), 0, COUNT_MAX, NULL, 0,
+     "Neighbours that make a dense place, the item itself counted; 0 is as min_cluster_size."},
+};
+
+static const field_t KMEANS_FIELDS[] = {
+    {"k", "params.k", FIELD_COUNT, AT(k), 1, 1000000, NULL, FIELD_REQUIRED,
+     "The number of clusters, for each partition."},
+    {"max_iterations", "params.max_iterations", FIELD_COUNT, AT(max_iterations), 1, 10000, NULL, 0,
+     "Rounds, if the centres have not settled before."},
+    {"seed", "params.seed", FIELD_SEED, AT(seed), 0, SEED_MAX, NULL, 0,
+     "Where the seeding's random numbers start."},
+    {"tolerance", "params.tolerance", FIELD_REAL, AT(tolerance), 0, 1, NULL, 0,
+     "Settled: the squared move of all centres, relative to the mean variance."},
+};
+
+#define TABLE(rows) ((field_table_t){(rows), sizeof(rows) / sizeof(rows)[0]})
+
+field_table_t job_fields(void) { return TABLE(JOB_FIELDS); }
+
+field_table_t algorithm_fields(algorithm_t algorithm)
+{
+    return algorithm == ALGORITHM_KMEANS ? TABLE(KMEANS_FIELDS) : TABLE(HDBSCAN_FIELDS);
+}
+
+const field_t *field_find(field_table_t table, const char *name)
+{
+    for (size_t i = 0; i < table.count; i++)
+        if (strcmp(table.fields[i].name, name) == 0)
+            return &table.fields[i];
+    return NULL;
+}
+
+/* A parameter beside "params" instead of inside, or of the other algorithm, deserves its own words.
+ */
+static const char *known_elsewhere(const char *name, algorithm_t *algorithm)
+{
+    for (int i = 0; ALGORITHM_NAMES[i]; i++) {
+        if (field_find(algorithm_fields((algorithm_t)i), name)) {
+            *algorithm = (algorithm_t)i;
+            return ALGORITHM_NAMES[i];
+        }
+    }
+    return NULL;
+}
+
+int field_unknown(field_table_t table, const char *prefix, const char *name, error_t *error)
+{
+    const char *names[32];
+    char path[64], hint[320];
+    algorithm_t algorithm;
+    snprintf(path, sizeof path, "%s%.48s", prefix, name);
+    const char *owner = known_elsewhere(name, &algorithm);
+    if (owner && prefix[0])
+        return error_field(error, ERR_USAGE, path, "%s is a parameter of the algorithm %s", path,
+                           owner);
+    if (owner)
+        return error_field(error, ERR_USAGE, path, "%s belongs inside \"params\"", path);
+    for (size_t i = 0; i < table.count; i++)
+        names[i] = table.fields[i].name;
+    nearest_hint(name, names, table.count, hint, sizeof hint);
+    return error_field(error, ERR_USAGE, path, "%s is not a known field%s", path, hint);
+}
