@@ -143,9 +143,9 @@ int time_parse(const char *text, size_t length, int64_t *out_ms)
     int64_t ms = 0;
     if (!take_date(&reader, &ms))
         return 0;
-    if (take(&reader, 'T') && (!take_time_of_day(&reader, &ms) || !take_offset(&reader, &ms)))
+    if (take(&reader, 'T') && !take_time_of_day(&reader, &ms))
         return 0;
-    if (reader.at != reader.end)
+    if (!take_offset(&reader, &ms) || reader.at != reader.end)
         return 0;
     *out_ms = ms;
     return 1;

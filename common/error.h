@@ -7,7 +7,11 @@
 #ifndef STAGE4_COMMON_ERROR_H
 #define STAGE4_COMMON_ERROR_H
 
+#include <errno.h>
 #include <stdarg.h>
+
+/* glibc's errno.h has an `error_t` of its own (an int): it is read first, and ours keeps the name. */
+#define error_t stage4_error_t
 
 /*    name             HTTP exit  title */
 #define ERROR_CODES(X)                                                                            \
