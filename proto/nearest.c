@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define NAME_LIMIT 48 /* longer names are cut for the comparison */
+#define EDITS_LEAST 2
+#define EDITS_MOST 5
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -39,8 +41,9 @@ size_t nearest_name(const char *given, const char *const *names, size_t count)
         if (distance < fewest)
             best = i, fewest = distance;
     }
-    size_t allowed = strlen(given) / 3;
-    return fewest <= (allowed < 2 ? 2 : allowed) ? best : SIZE_MAX;
+    size_t third = strlen(given) / 3;
+    size_t allowed = third < EDITS_LEAST ? EDITS_LEAST : least(third, EDITS_MOST);
+    return fewest <= allowed ? best : SIZE_MAX;
 }
 
 void nearest_hint(const char *given, const char *const *names, size_t count, char *out, size_t size)

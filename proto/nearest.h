@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* The index of the name with the fewest edits (insert, delete, replace, swap of neighbours) from
- * `given`, the first of equals; SIZE_MAX when none is within a third of its length, at least 2. */
+ * `given`, the first of equals; SIZE_MAX when none is within a third of its length (2 to 5). */
 size_t nearest_name(const char *given, const char *const *names, size_t count);
 
 /* Fills `out` with `; did you mean "metric"?` or, when none is near, `; known are a, b, c`. */
