@@ -8,10 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
+/* GIVEN by a flag or the environment: the file does not reach it. */
+typedef enum { NOT_GIVEN, GIVEN, GIVEN_BY_FILE } given_t;
+
 typedef struct {
     char **values; /* one, or several for a list */
     size_t count;
-    int given;
+    given_t given;
 } setting_t;
 
 struct config {
@@ -74,11 +77,11 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b)
     return row[b_length];
 }
 
-static int unknown_key(unsigned role, const char *name, size_t length, const char *where,
-                       error_t *error)
+/* A name of which more than a third is wrong is no slip of the keyboard. */
+static const char *nearest_key(unsigned role, const char *name, size_t length)
 {
     const char *nearest = NULL;
-    size_t best = 4;
+    size_t best = length / 3 + 2 < 5 ? length / 3 + 2 : 5;
     for (const config_key_t *key = config_keys(); key->name; key++) {
         size_t distance = edit_distance(name, length, key->name);
         if ((key->roles & role) && distance < best) {
@@ -86,13 +89,31 @@ static int unknown_key(unsigned role, const char *name, size_t length, const cha
             nearest = key->name;
         }
     }
+    return nearest;
+}
+
+static int unknown_flag(unsigned role, const char *name, size_t length, error_t *error)
+{
+    const char *nearest = nearest_key(role, name, length);
     char field[64];
+    char flag[64];
     snprintf(field, sizeof field, "%.*s", (int)(length < 60 ? length : 60), name);
-    if (nearest)
+    if (!nearest)
         return error_field(error, ERR_USAGE, field,
-                           "%s: '%s' is not known here; did you mean '%s'?", where, field, nearest);
-    return error_field(error, ERR_USAGE, field, "%s: '%s' is not known here; --help lists what is",
-                       where, field);
+                           "option --%s is not known here; --help lists what is", field);
+    snprintf(flag, sizeof flag, "%s", nearest);
+    for (char *c = flag; *c; c++)
+        *c = *c == '_' ? '-' : *c;
+    return error_field(error, ERR_USAGE, field, "option --%s is not known here; did you mean --%s?",
+                       field, flag);
+}
+
+static int unknown_setting(const char *name, error_t *error)
+{
+    const char *nearest = nearest_key(~0u, name, strlen(name));
+    return error_field(error, ERR_USAGE, name, "setting '%s' is not known%s%s%s", name,
+                       nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                       nearest ? "'?" : "");
 }
 
 static int parse_switch(const char *text, int *out)
@@ -141,7 +162,7 @@ static int check_value(const config_key_t *key, const char *text, error_t *error
 }
 
 /* Sets, or for a list adds, one value. */
-static int put(config_t *self, size_t i, const char *text, int given, error_t *error)
+static int put(config_t *self, size_t i, const char *text, given_t given, error_t *error)
 {
     const config_key_t *key = &config_keys()[i];
     setting_t *setting = &self->settings[i];
@@ -177,6 +198,15 @@ static int add_positional(config_t *self, const char *text, error_t *error)
     return OK;
 }
 
+static int put_flag(config_t *self, size_t i, const char *text, error_t *error)
+{
+    const config_key_t *key = &config_keys()[i];
+    if (!*text)
+        return error_field(error, ERR_USAGE, key->name, "%s: the value is empty; %s is wanted",
+                           key->name, key->argument ? key->argument : "true or false");
+    return put(self, i, text, GIVEN, error);
+}
+
 static int read_flag(config_t *self, int argc, char *const *argv, int *at, error_t *error)
 {
     const char *name = argv[*at] + 2;
@@ -184,15 +214,15 @@ static int read_flag(config_t *self, int argc, char *const *argv, int *at, error
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
     size_t i;
     if (!find_key(name, length, &i) || !(config_keys()[i].roles & self->role))
-        return unknown_key(self->role, name, length, "option", error);
+        return unknown_flag(self->role, name, length, error);
     if (equals)
-        return put(self, i, equals + 1, 1, error);
+        return put_flag(self, i, equals + 1, error);
     if (config_keys()[i].type == CONFIG_SWITCH)
-        return put(self, i, "true", 1, error);
+        return put(self, i, "true", GIVEN, error);
     if (*at + 1 >= argc)
         return error_field(error, ERR_USAGE, config_keys()[i].name, "option --%s needs %s", name,
                            config_keys()[i].argument);
-    return put(self, i, argv[++*at], 1, error);
+    return put_flag(self, i, argv[++*at], error);
 }
 
 static int read_flags(config_t *self, int argc, char *const *argv, error_t *error)
@@ -207,7 +237,7 @@ static int read_flags(config_t *self, int argc, char *const *argv, error_t *erro
                 return code;
         } else if (!only_positional && argv[at][0] == '-' && argv[at][1])
             return error_field(error, ERR_USAGE, argv[at],
-                               "option: '%s' is not known; options begin with --", argv[at]);
+                               "option %s is not known; options begin with --", argv[at]);
         else if ((code = add_positional(self, argv[at], error)))
             return code;
     }
@@ -234,26 +264,27 @@ static int read_environment(config_t *self, error_t *error)
         if (!(key->roles & self->role) || self->settings[i].count)
             continue;
         const char *value = from_environment(key);
-        int code = value ? put(self, i, value, 1, error) : OK;
+        int code = value ? put(self, i, value, GIVEN, error) : OK;
         if (code)
             return error_wrap(error, "environment");
     }
     return OK;
 }
 
-/* A key may belong to another program: one file can serve all of them. */
+/* A key may belong to another program: one file can serve all of them. An empty value sets
+ * nothing, as in the environment. */
 static int take_pair(void *context, const char *name, const char *value, error_t *error)
 {
     config_t *self = context;
     size_t i;
     if (!find_key(name, strlen(name), &i))
-        return unknown_key(~0u, name, strlen(name), "setting", error);
+        return unknown_setting(name, error);
     setting_t *setting = &self->settings[i];
-    if (!(config_keys()[i].roles & self->role) || setting->given == 1)
+    if (!*value || !(config_keys()[i].roles & self->role) || setting->given == GIVEN)
         return OK;
-    int code = put(self, i, value, 0, error);
-    setting->given = 2; /* from the file: a list's next value is added, not ignored */
-    return code;
+    if (setting->given == GIVEN_BY_FILE && config_keys()[i].type != CONFIG_LIST)
+        return error_field(error, ERR_USAGE, name, "%s: there is a second value", name);
+    return put(self, i, value, GIVEN_BY_FILE, error);
 }
 
 static int read_file(config_t *self, error_t *error)
@@ -261,10 +292,7 @@ static int read_file(config_t *self, error_t *error)
     const char *path = config_text(self, "config");
     if (!path)
         return OK;
-    int code = config_yaml_read(path, take_pair, self, error);
-    for (size_t i = 0; i < self->setting_count; i++)
-        self->settings[i].given = self->settings[i].given != 0;
-    return code;
+    return config_yaml_read(path, take_pair, self, error);
 }
 
 static int fill_defaults(config_t *self, error_t *error)
@@ -273,11 +301,19 @@ static int fill_defaults(config_t *self, error_t *error)
         const config_key_t *key = &config_keys()[i];
         if (self->settings[i].count || !key->fallback)
             continue;
-        int code = put(self, i, key->fallback, 0, error);
+        int code = put(self, i, key->fallback, NOT_GIVEN, error);
         if (code)
             return code;
     }
     return OK;
+}
+
+int config_help_wanted(int argc, char *const *argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return 1;
+    return 0;
 }
 
 int config_load(unsigned role, int argc, char *const *argv, config_t **out, error_t *error)
@@ -368,7 +404,7 @@ size_t config_list(const config_t *self, const char *name, const char *const **v
 int config_given(const config_t *self, const char *name)
 {
     size_t i;
-    return find_key(name, strlen(name), &i) && self->settings[i].given;
+    return find_key(name, strlen(name), &i) && self->settings[i].given != NOT_GIVEN;
 }
 
 size_t config_positional(const config_t *self, const char *const **values)

@@ -32,7 +32,8 @@ enum {
     CONFIG_SUBMIT = 1 << 5,
     CONFIG_CLIENT = 1 << 6, /* status pause resume cancel results clusters */
     CONFIG_INSPECT = 1 << 7,
-    CONFIG_RESULTS = 1 << 8, /* results, clusters: paging and filters */
+    CONFIG_RESULTS = 1 << 8,  /* results: where they go */
+    CONFIG_CLUSTERS = 1 << 9, /* clusters: filters and paging */
 };
 
 typedef struct {
@@ -66,6 +67,10 @@ size_t config_list(const config_t *self, const char *name, const char *const **v
 int config_given(const config_t *self, const char *name); /* 1: not the default */
 
 size_t config_positional(const config_t *self, const char *const **values);
+
+/* 1 when --help or -h is among the arguments: asked before config_load, which would refuse the
+ * rest of a half-written command. */
+int config_help_wanted(int argc, char *const *argv);
 
 /* The options of `role`, one aligned line each, for --help. */
 void config_help(unsigned role, FILE *out);

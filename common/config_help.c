@@ -30,8 +30,8 @@ void config_help(unsigned role, FILE *out)
 
 static void print_roles(unsigned roles, FILE *out)
 {
-    static const char *const NAMES[] = {"gateway", "coordinator", "worker",  "serve",  "run",
-                                        "submit",  "client",      "inspect", "results"};
+    static const char *const NAMES[] = {"gateway", "coordinator", "worker",  "serve",   "run",
+                                        "submit",  "client",      "inspect", "results", "clusters"};
     const char *comma = "";
     for (unsigned i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         if (roles & (1u << i)) {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct log {
     FILE *stream;
@@ -44,7 +45,7 @@ void log_destroy(log_t **self)
 int log_level_parse(const char *name, log_level_t *out)
 {
     for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++) {
-        if (strcmp(name, level_names[i]) == 0) {
+        if (strcasecmp(name, level_names[i]) == 0) {
             *out = (log_level_t)i;
             return 1;
         }

@@ -16,7 +16,8 @@ typedef struct log log_t;
 /* Borrows `stream` and copies `service`. NULL when out of memory. */
 log_t *log_new(FILE *stream, log_level_t lowest, const char *service);
 void log_destroy(log_t **self);
-int log_level_parse(const char *name, log_level_t *out); /* "debug" "info" "warning" "error" "off" */
+/* "debug" "info" "warning" "error" "off", in any case. 1 when known, else 0. */
+int log_level_parse(const char *name, log_level_t *out);
 
 typedef struct {
     const char *key;

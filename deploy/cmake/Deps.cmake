@@ -1,6 +1,6 @@
 # The libraries this project links, as imported targets deps::NAME. deploy/setup.sh installs them.
 #
-# Include after CTest: cmocka is asked for unless BUILD_TESTING is off.
+# cmocka is asked for unless BUILD_TESTING is off.
 # STAGE4_DEPS is the prefix of the libraries setup.sh built: -DSTAGE4_DEPS=..., else the
 # environment variable of that name, else .deps in the repository.
 include_guard(GLOBAL)
