@@ -11,14 +11,14 @@
 #define CLIENT_MESSAGE_LIMIT (1u << 20)
 
 /*    name            wire       what it asks for */
-#define CLIENT_VERBS(X)                                                                           \
-    X(VERB_SUBMIT, "submit")   /* body: a job spec; answer: the job's status */                   \
-    X(VERB_STATUS, "status")   /* job_id; answer: its status */                                   \
-    X(VERB_LIST, "list")       /* body: {"state":..., "limit":..., "cursor":...} */               \
-    X(VERB_PAUSE, "pause")                                                                        \
-    X(VERB_RESUME, "resume")                                                                      \
-    X(VERB_CANCEL, "cancel")                                                                      \
-    X(VERB_INFO, "info")       /* health and statistics of the coordinator and its workers */
+#define CLIENT_VERBS(X)                                                                            \
+    X(VERB_SUBMIT, "submit") /* body: a job spec; answer: the job's status */                      \
+    X(VERB_STATUS, "status") /* job_id; answer: its status */                                      \
+    X(VERB_LIST, "list")     /* body: {"state":..., "limit":..., "cursor":...} */                  \
+    X(VERB_PAUSE, "pause")                                                                         \
+    X(VERB_RESUME, "resume")                                                                       \
+    X(VERB_CANCEL, "cancel")                                                                       \
+    X(VERB_INFO, "info") /* health and statistics of the coordinator and its workers */
 
 typedef enum {
 #define X(name, wire) name,
@@ -32,16 +32,16 @@ const char *client_verb_name(client_verb_t verb);
 typedef struct {
     uint64_t request_id; /* chosen by the client, returned in the reply */
     client_verb_t verb;
-    char job_id[JOB_ID_SIZE];       /* "" when the verb has none */
-    char idempotency_key[80];       /* submit: the same key gives the same job; "" none */
-    const char *body;               /* JSON; NULL when none */
+    char job_id[JOB_ID_SIZE]; /* "" when the verb has none */
+    char idempotency_key[80]; /* submit: the same key gives the same job; "" none */
+    const char *body;         /* JSON; NULL when none */
     size_t body_length;
 } client_request_t;
 
 typedef struct {
     uint64_t request_id;
-    error_t error;      /* code OK: body is the answer */
-    const char *body;   /* JSON; NULL when none */
+    error_t error;    /* code OK: body is the answer */
+    const char *body; /* JSON; NULL when none */
     size_t body_length;
 } client_reply_t;
 
