@@ -1,8 +1,8 @@
 /* ledger.h - the coordinator's checkpoint: jobs, stages, finished tasks. Small, and durable.
  *
  * A table of functions, named by what the coordinator wants; SQLite is the embedded default. Every
- * save_* is on disk when it returns OK. A save for an epoch older than the job's is ERR_CONFLICT and
- * changes nothing. */
+ * save_* is on disk when it returns OK. A save for an epoch older than the job's is ERR_CONFLICT
+ * and changes nothing. */
 #ifndef STAGE4_COORDINATOR_STORE_LEDGER_H
 #define STAGE4_COORDINATOR_STORE_LEDGER_H
 
@@ -18,8 +18,8 @@ typedef struct {
     char idempotency_key[80];
     int64_t submitted_ms;
     int64_t changed_ms;
-    error_t error;   /* of a failed job */
-    char *spec_json; /* owned by the row's holder; canonical JSON, as_of resolved */
+    error_t error;     /* of a failed job */
+    char *spec_json;   /* owned by the row's holder; canonical JSON, as_of resolved */
     char *report_json; /* NULL until there is one */
 } ledger_job_t;
 
@@ -27,23 +27,25 @@ typedef struct {
 typedef struct {
     char job_id[JOB_ID_SIZE];
     uint32_t epoch;
-    uint32_t stage;      /* number, from 0 */
+    uint32_t stage; /* number, from 0 */
     uint32_t task_count;
-    int last;            /* 1: no tasks; what remains is to write the outcome in `state` */
-    sha256_t stage_sha;  /* the stage_t, encoded, in the spool */
-    sha256_t state_sha;  /* what the fold needs beside the results */
+    int last;           /* 1: no tasks; what remains is to write the outcome in `state` */
+    sha256_t stage_sha; /* the stage_t, encoded, in the spool */
+    sha256_t state_sha; /* what the fold needs beside the results */
 } ledger_stage_t;
 
 typedef struct ledger ledger_t;
 
 typedef struct {
     const char *name;
-    /* Inserts or replaces. An unknown idempotency_key other than "" is claimed with the insert. */
+    /* Inserts or replaces; NULL spec_json or report_json keep what is there. An unknown
+     * idempotency_key other than "" is claimed with the insert; one that another job holds is
+     * ERR_CONFLICT. */
     int (*save_job)(ledger_t *self, const ledger_job_t *job, error_t *error);
-    /* Replaces the job's stage and forgets the finished tasks of earlier stages. */
+    /* Replaces the job's stage and forgets the finished tasks of other stages; those of the same
+     * stage stay. ERR_NOT_FOUND without the job, here and in save_task. */
     int (*save_stage)(ledger_t *self, const ledger_stage_t *stage, error_t *error);
-    int (*save_task)(ledger_t *self, const task_ref_t *ref, const sha256_t *result,
-                     error_t *error);
+    int (*save_task)(ledger_t *self, const task_ref_t *ref, const sha256_t *result, error_t *error);
     /* Forgets stages and tasks of a job that has ended; the job's row stays. */
     int (*forget_tasks)(ledger_t *self, const char *job_id, error_t *error);
 

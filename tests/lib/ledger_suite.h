@@ -1,0 +1,435 @@
+/* ledger_suite.h - what every ledger back end must do, as cmocka tests over a factory.
+ *
+ * A back end's test program fills a ledger_factory_t, includes this file and runs
+ * ledger_suite(&factory). `open` is called several times on one place: what was saved is there. */
+#ifndef STAGE4_TESTS_LIB_LEDGER_SUITE_H
+#define STAGE4_TESTS_LIB_LEDGER_SUITE_H
+
+#include "coordinator/store/ledger.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct {
+    void *(*place_new)(void); /* an empty place to keep a ledger in */
+    void (*place_destroy)(void *place);
+    int (*open)(void *place, ledger_t **out, error_t *error);
+} ledger_factory_t;
+
+typedef struct {
+    const ledger_factory_t *factory;
+    void *place;
+    ledger_t *ledger;
+} ledger_fixture_t;
+
+/* cmocka hands a test one pointer: the fixture, made anew for each. The factory reaches it through
+ * the initial state of the test. */
+static int ledger_set_up(void **state)
+{
+    ledger_fixture_t *self = calloc(1, sizeof *self);
+    self->factory = *state;
+    self->place = self->factory->place_new();
+    *state = self;
+    return self->factory->open(self->place, &self->ledger, NULL);
+}
+
+static int ledger_tear_down(void **state)
+{
+    ledger_fixture_t *self = *state;
+    self->ledger->verbs->close(&self->ledger);
+    self->factory->place_destroy(self->place);
+    free(self);
+    return 0;
+}
+
+static void ledger_reopen(ledger_fixture_t *self)
+{
+    self->ledger->verbs->close(&self->ledger);
+    assert_null(self->ledger);
+    assert_int_equal(self->factory->open(self->place, &self->ledger, NULL), OK);
+}
+
+static ledger_job_t ledger_a_job(const char *job_id, uint32_t epoch, const char *key)
+{
+    ledger_job_t job = {.epoch = epoch, .state = JOB_QUEUED, .submitted_ms = 1000};
+    job.changed_ms = 2000 + epoch;
+    snprintf(job.job_id, sizeof job.job_id, "%s", job_id);
+    snprintf(job.idempotency_key, sizeof job.idempotency_key, "%s", key);
+    job.spec_json = "{\"embedding_type\":\"events\"}";
+    return job;
+}
+
+static int ledger_save(ledger_fixture_t *self, const ledger_job_t *job)
+{
+    return self->ledger->verbs->save_job(self->ledger, job, NULL);
+}
+
+static sha256_t ledger_hash(uint32_t number) { return sha256_of(&number, sizeof number); }
+
+static int ledger_save_stage(ledger_fixture_t *self, const char *job_id, uint32_t epoch,
+                             uint32_t stage)
+{
+    ledger_stage_t row = {.epoch = epoch, .stage = stage, .task_count = 10 + stage};
+    snprintf(row.job_id, sizeof row.job_id, "%s", job_id);
+    row.stage_sha = ledger_hash(stage);
+    row.state_sha = ledger_hash(100 + stage);
+    row.last = stage == 9;
+    return self->ledger->verbs->save_stage(self->ledger, &row, NULL);
+}
+
+static int ledger_save_task(ledger_fixture_t *self, const char *job_id, uint32_t epoch,
+                            uint32_t stage, uint32_t task)
+{
+    task_ref_t ref = {.epoch = epoch, .stage = stage, .task = task, .attempt = 2};
+    snprintf(ref.job_id, sizeof ref.job_id, "%s", job_id);
+    sha256_t result = ledger_hash(1000 * stage + task);
+    return self->ledger->verbs->save_task(self->ledger, &ref, &result, NULL);
+}
+
+/* Everything a walk brought, as text: equal texts are equal ledgers. */
+typedef struct {
+    char text[65536];
+    size_t used;
+    int stop_with;
+} ledger_dump_t;
+
+static int ledger_note(ledger_dump_t *self, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int ledger_note(ledger_dump_t *self, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length =
+        vsnprintf(self->text + self->used, sizeof self->text - self->used, format, arguments);
+    va_end(arguments);
+    self->used += (size_t)length;
+    assert_true(self->used < sizeof self->text);
+    return self->stop_with;
+}
+
+static int ledger_dump_job(void *context, const ledger_job_t *job)
+{
+    return ledger_note(context, "job %s %u %s key=%s spec=%s report=%s error=%d\n", job->job_id,
+                       job->epoch, job_state_name(job->state), job->idempotency_key, job->spec_json,
+                       job->report_json ? job->report_json : "-", job->error.code);
+}
+
+static int ledger_dump_stage(void *context, const ledger_stage_t *stage)
+{
+    char hex[65];
+    char state_hex[65];
+    sha256_hex(&stage->stage_sha, hex);
+    sha256_hex(&stage->state_sha, state_hex);
+    return ledger_note(context, "stage %s %u %u tasks=%u last=%d %.8s %.8s\n", stage->job_id,
+                       stage->epoch, stage->stage, stage->task_count, stage->last, hex, state_hex);
+}
+
+static int ledger_dump_task(void *context, const task_ref_t *ref, const sha256_t *result)
+{
+    sha256_t expected = ledger_hash(1000 * ref->stage + ref->task);
+    assert_true(sha256_equal(result, &expected));
+    return ledger_note(context, "task %s %u %u %u\n", ref->job_id, ref->epoch, ref->stage,
+                       ref->task);
+}
+
+static ledger_dump_t *ledger_dump(ledger_fixture_t *self)
+{
+    ledger_dump_t *dump = calloc(1, sizeof *dump);
+    assert_int_equal(self->ledger->verbs->load(self->ledger, ledger_dump_job, ledger_dump_stage,
+                                               ledger_dump_task, dump, NULL),
+                     OK);
+    return dump;
+}
+
+static void a_saved_job_is_there_after_reopening(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t job = ledger_a_job("j1", 1, "key-1");
+    ledger_job_t back;
+    job.state = JOB_FAILED;
+    job.report_json = "{\"rows\":1}";
+    error_field(&job.error, ERR_INPUT, "dimension", "the index has 512 \"dimensions\"");
+    assert_int_equal(ledger_save(self, &job), OK);
+    ledger_reopen(self);
+    assert_int_equal(self->ledger->verbs->job(self->ledger, "j1", &back, NULL), OK);
+    assert_string_equal(back.job_id, "j1");
+    assert_int_equal(back.epoch, 1);
+    assert_int_equal(back.state, JOB_FAILED);
+    assert_string_equal(back.idempotency_key, "key-1");
+    assert_int_equal(back.submitted_ms, 1000);
+    assert_int_equal(back.changed_ms, 2001);
+    assert_int_equal(back.error.code, ERR_INPUT);
+    assert_string_equal(back.error.field, "dimension");
+    assert_string_equal(back.error.message, "the index has 512 \"dimensions\"");
+    assert_string_equal(back.spec_json, job.spec_json);
+    assert_string_equal(back.report_json, job.report_json);
+    ledger_job_clear(&back);
+    assert_int_equal(self->ledger->verbs->job(self->ledger, "j2", &back, NULL), ERR_NOT_FOUND);
+}
+
+static void an_older_epoch_changes_nothing(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t job = ledger_a_job("j", 3, "");
+    assert_int_equal(ledger_save(self, &job), OK);
+    assert_int_equal(ledger_save_stage(self, "j", 3, 1), OK);
+    assert_int_equal(ledger_save_task(self, "j", 3, 1, 4), OK);
+    ledger_dump_t *before = ledger_dump(self);
+    job.epoch = 2;
+    job.state = JOB_CANCELLED;
+    assert_int_equal(ledger_save(self, &job), ERR_CONFLICT);
+    assert_int_equal(ledger_save_stage(self, "j", 2, 2), ERR_CONFLICT);
+    assert_int_equal(ledger_save_task(self, "j", 2, 1, 5), ERR_CONFLICT);
+    ledger_dump_t *after = ledger_dump(self);
+    assert_string_equal(before->text, after->text);
+    free(before);
+    free(after);
+}
+
+static void saving_twice_is_saving_once(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t job = ledger_a_job("j", 1, "k");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ledger_save(self, &job), OK);
+        assert_int_equal(ledger_save_stage(self, "j", 1, 0), OK);
+        assert_int_equal(ledger_save_task(self, "j", 1, 0, 7), OK);
+    }
+    ledger_dump_t *dump = ledger_dump(self);
+    char expected[512];
+    char hex[65];
+    char state_hex[65];
+    sha256_t stage = ledger_hash(0);
+    sha256_t stage_state = ledger_hash(100);
+    sha256_hex(&stage, hex);
+    sha256_hex(&stage_state, state_hex);
+    snprintf(expected, sizeof expected,
+             "job j 1 queued key=k spec={\"embedding_type\":\"events\"} report=- error=0\n"
+             "stage j 1 0 tasks=10 last=0 %.8s %.8s\ntask j 1 0 7\n",
+             hex, state_hex);
+    assert_string_equal(dump->text, expected);
+    free(dump);
+}
+
+static void a_new_stage_forgets_the_tasks_of_earlier_ones(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    ledger_job_t other = ledger_a_job("other", 1, "");
+    assert_int_equal(ledger_save(self, &job), OK);
+    assert_int_equal(ledger_save(self, &other), OK);
+    assert_int_equal(ledger_save_stage(self, "j", 1, 0), OK);
+    assert_int_equal(ledger_save_stage(self, "other", 1, 0), OK);
+    assert_int_equal(ledger_save_task(self, "j", 1, 0, 1), OK);
+    assert_int_equal(ledger_save_task(self, "other", 1, 0, 1), OK);
+    assert_int_equal(ledger_save_stage(self, "j", 1, 1), OK);
+    assert_int_equal(ledger_save_task(self, "j", 1, 1, 2), OK);
+    /* Recovery saves the same stage under a higher epoch: its tasks stay done. */
+    assert_int_equal(ledger_save_stage(self, "j", 2, 1), OK);
+    ledger_dump_t *dump = ledger_dump(self);
+    assert_null(strstr(dump->text, "task j 1 0 1"));
+    assert_non_null(strstr(dump->text, "task j 1 1 2"));
+    assert_non_null(strstr(dump->text, "task other 1 0 1"));
+    free(dump);
+}
+
+static void an_ended_job_keeps_its_row_only(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    assert_int_equal(ledger_save(self, &job), OK);
+    assert_int_equal(ledger_save_stage(self, "j", 1, 9), OK);
+    assert_int_equal(ledger_save_task(self, "j", 1, 9, 1), OK);
+    assert_int_equal(self->ledger->verbs->forget_tasks(self->ledger, "j", NULL), OK);
+    assert_int_equal(self->ledger->verbs->forget_tasks(self->ledger, "unknown", NULL), OK);
+    ledger_dump_t *dump = ledger_dump(self);
+    assert_non_null(strstr(dump->text, "job j"));
+    assert_null(strstr(dump->text, "stage"));
+    assert_null(strstr(dump->text, "task j"));
+    free(dump);
+}
+
+static void a_key_belongs_to_the_job_that_claimed_it(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t first = ledger_a_job("first", 1, "k");
+    ledger_job_t second = ledger_a_job("second", 1, "k");
+    ledger_job_t third = ledger_a_job("third", 1, "");
+    ledger_job_t fourth = ledger_a_job("fourth", 1, "");
+    char found[JOB_ID_SIZE] = "";
+    assert_int_equal(ledger_save(self, &first), OK);
+    assert_int_equal(ledger_save(self, &second), ERR_CONFLICT);
+    assert_int_equal(ledger_save(self, &third), OK);
+    assert_int_equal(ledger_save(self, &fourth), OK); /* two jobs without a key */
+    assert_int_equal(self->ledger->verbs->find_key(self->ledger, "k", found, NULL), OK);
+    assert_string_equal(found, "first");
+    assert_int_equal(self->ledger->verbs->find_key(self->ledger, "", found, NULL), ERR_NOT_FOUND);
+    assert_int_equal(self->ledger->verbs->find_key(self->ledger, "' OR 1=1 --", found, NULL),
+                     ERR_NOT_FOUND);
+}
+
+static void a_save_without_spec_or_report_keeps_them(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    ledger_job_t back;
+    job.report_json = "{}";
+    assert_int_equal(ledger_save(self, &job), OK);
+    job.report_json = NULL;
+    job.spec_json = NULL;
+    job.state = JOB_RUNNING;
+    assert_int_equal(ledger_save(self, &job), OK);
+    assert_int_equal(self->ledger->verbs->job(self->ledger, "j", &back, NULL), OK);
+    assert_int_equal(back.state, JOB_RUNNING);
+    assert_string_equal(back.spec_json, "{\"embedding_type\":\"events\"}");
+    assert_string_equal(back.report_json, "{}");
+    ledger_job_clear(&back);
+}
+
+static void a_stage_or_task_needs_its_job(void **state)
+{
+    ledger_fixture_t *self = *state;
+    assert_int_equal(ledger_save_stage(self, "none", 1, 0), ERR_NOT_FOUND);
+    assert_int_equal(ledger_save_task(self, "none", 1, 0, 0), ERR_NOT_FOUND);
+}
+
+static void jobs_come_in_order_of_submission_stages_next_tasks_last(void **state)
+{
+    ledger_fixture_t *self = *state;
+    const char *names[] = {"zeta", "alpha", "mid"};
+    for (size_t i = 0; i < 3; i++) {
+        ledger_job_t job = ledger_a_job(names[i], 1, "");
+        assert_int_equal(ledger_save(self, &job), OK);
+    }
+    for (size_t i = 3; i-- > 0;) {
+        assert_int_equal(ledger_save_stage(self, names[i], 1, 0), OK);
+        assert_int_equal(ledger_save_task(self, names[i], 1, 0, 2), OK);
+        assert_int_equal(ledger_save_task(self, names[i], 1, 0, 1), OK);
+    }
+    ledger_dump_t *dump = ledger_dump(self);
+    const char *order[] = {
+        "job zeta",  "job alpha",       "job mid",         "stage zeta",       "stage alpha",
+        "stage mid", "task zeta 1 0 1", "task zeta 1 0 2", "task alpha 1 0 1", "task mid 1 0 2"};
+    const char *last = dump->text;
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        const char *found = strstr(dump->text, order[i]);
+        assert_non_null(found);
+        assert_true(found >= last);
+        last = found;
+    }
+    free(dump);
+}
+
+static void a_callback_can_end_the_walk(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    ledger_dump_t dump = {.stop_with = ERR_CANCELLED};
+    assert_int_equal(ledger_save(self, &job), OK);
+    job = ledger_a_job("k", 1, "");
+    assert_int_equal(ledger_save(self, &job), OK);
+    assert_int_equal(self->ledger->verbs->load(self->ledger, ledger_dump_job, ledger_dump_stage,
+                                               ledger_dump_task, &dump, NULL),
+                     ERR_CANCELLED);
+    assert_null(strstr(dump.text, "job k"));
+    assert_int_equal(ledger_save(self, &job), OK); /* the walk holds nothing back */
+}
+
+/* Saves tasks without end, and says after each that it is durable. */
+static void ledger_save_until_killed(ledger_fixture_t *self, int pipe_end)
+{
+    ledger_t *ledger = NULL;
+    if (self->factory->open(self->place, &ledger, NULL) != OK)
+        _exit(1);
+    self->ledger = ledger;
+    for (uint32_t task = 0;; task++) {
+        if (ledger_save_task(self, "j", 1, 0, task) != OK)
+            _exit(1);
+        if (write(pipe_end, &task, sizeof task) != (ssize_t)sizeof task)
+            _exit(1);
+    }
+}
+
+/* Kills the child after `count` acknowledged saves; the number of saves it acknowledged in all. */
+static uint32_t ledger_kill_a_saver(ledger_fixture_t *self, uint32_t count)
+{
+    int ends[2];
+    uint32_t task = 0;
+    uint32_t acknowledged = 0;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0)
+        ledger_save_until_killed(self, ends[1]);
+    close(ends[1]);
+    while (acknowledged < count && read(ends[0], &task, sizeof task) == (ssize_t)sizeof task)
+        acknowledged++;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    while (read(ends[0], &task, sizeof task) == (ssize_t)sizeof task)
+        acknowledged++;
+    close(ends[0]);
+    assert_true(acknowledged >= count);
+    return acknowledged;
+}
+
+static void what_was_acknowledged_survives_kill_9(void **state)
+{
+    ledger_fixture_t *self = *state;
+    for (uint32_t round = 1; round <= 8; round++) {
+        ledger_job_t job = ledger_a_job("j", 1, "");
+        assert_int_equal(self->ledger->verbs->forget_tasks(self->ledger, "j", NULL), OK);
+        assert_int_equal(ledger_save(self, &job), OK);
+        assert_int_equal(ledger_save_stage(self, "j", 1, 0), OK);
+        self->ledger->verbs->close(&self->ledger);
+        uint32_t acknowledged = ledger_kill_a_saver(self, round * 5);
+        assert_int_equal(self->factory->open(self->place, &self->ledger, NULL), OK);
+        ledger_dump_t *dump = ledger_dump(self);
+        for (uint32_t task = 0; task < acknowledged; task++) {
+            char line[64];
+            snprintf(line, sizeof line, "task j 1 0 %u\n", task);
+            assert_non_null(strstr(dump->text, line));
+        }
+        free(dump);
+    }
+}
+
+static void a_ledger_answers_a_ping(void **state)
+{
+    ledger_fixture_t *self = *state;
+    assert_int_equal(self->ledger->verbs->ping(self->ledger, NULL), OK);
+    assert_true(strlen(self->ledger->verbs->name) > 0);
+}
+
+static int ledger_suite(ledger_factory_t *factory)
+{
+#define LEDGER_TEST(name)                                                                          \
+    cmocka_unit_test_prestate_setup_teardown(name, ledger_set_up, ledger_tear_down, factory)
+    const struct CMUnitTest tests[] = {
+        LEDGER_TEST(a_saved_job_is_there_after_reopening),
+        LEDGER_TEST(an_older_epoch_changes_nothing),
+        LEDGER_TEST(saving_twice_is_saving_once),
+        LEDGER_TEST(a_new_stage_forgets_the_tasks_of_earlier_ones),
+        LEDGER_TEST(an_ended_job_keeps_its_row_only),
+        LEDGER_TEST(a_key_belongs_to_the_job_that_claimed_it),
+        LEDGER_TEST(a_save_without_spec_or_report_keeps_them),
+        LEDGER_TEST(a_stage_or_task_needs_its_job),
+        LEDGER_TEST(jobs_come_in_order_of_submission_stages_next_tasks_last),
+        LEDGER_TEST(a_callback_can_end_the_walk),
+        LEDGER_TEST(what_was_acknowledged_survives_kill_9),
+        LEDGER_TEST(a_ledger_answers_a_ping),
+    };
+    return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
+}
+
+#endif
