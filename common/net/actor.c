@@ -1,0 +1,98 @@
+#include "common/net/actor.h"
+
+#include "common/net/pipe.h"
+#include "common/net/socket.h"
+
+struct net_pipe {
+    zsock_t *sock;
+};
+
+struct net_actor {
+    zactor_t *actor;
+    net_pipe_t pipe; /* the owner's end */
+    net_actor_fn run;
+    net_discard_fn discard;
+    void *argument;
+};
+
+zsock_t *net_pipe_socket(net_pipe_t *self) { return self->sock; }
+
+int net_pipe_put(net_pipe_t *self, void *item)
+{
+    return zmq_send(zsock_resolve(self->sock), &item, sizeof item, 0) < 0 ? ERR_INTERNAL : OK;
+}
+
+/* A NULL item is the end of the stream in either direction. */
+static int take(net_pipe_t *self, int64_t timeout_ms, void **item)
+{
+    zmq_pollitem_t poll = {zsock_resolve(self->sock), 0, ZMQ_POLLIN, 0};
+    int ready = zmq_poll(&poll, 1, (long)timeout_ms);
+    if (ready < 0)
+        return errno == ETERM ? -1 : 0;
+    if (!ready)
+        return 0;
+    if (zmq_recv(zsock_resolve(self->sock), item, sizeof *item, 0) != sizeof *item)
+        return 0;
+    return *item ? 1 : -1;
+}
+
+int net_pipe_take(net_pipe_t *self, int64_t timeout_ms, void **item)
+{
+    int got = take(self, timeout_ms, item);
+    while (got == 0 && timeout_ms < 0)
+        got = take(self, timeout_ms, item);
+    return got;
+}
+
+static void discard_rest(net_pipe_t *pipe, net_discard_fn discard)
+{
+    void *item;
+    while (net_pipe_take(pipe, -1, &item) > 0)
+        discard(item);
+}
+
+/* The body ends on the owner's end of stream and has then taken every item; ours follows the last
+ * item it put, so the owner can empty the pipe before the socket goes. */
+static void shim(zsock_t *sock, void *argument)
+{
+    net_actor_t *self = argument;
+    net_pipe_t pipe = {sock};
+    zsock_set_rcvtimeo(sock, 0);
+    zsock_signal(sock, 0);
+    self->run(&pipe, self->argument);
+    net_pipe_put(&pipe, NULL);
+}
+
+int net_actor_new(net_actor_fn run, void *argument, net_discard_fn discard, net_actor_t **out,
+                  error_t *error)
+{
+    net_start();
+    net_actor_t *self = calloc(1, sizeof *self);
+    *out = NULL;
+    if (!self)
+        return error_set(error, ERR_MEMORY, "no memory for a thread");
+    self->run = run;
+    self->argument = argument;
+    self->discard = discard;
+    self->actor = zactor_new(shim, self);
+    if (!self->actor) {
+        free(self);
+        return error_set(error, ERR_MEMORY, "no thread: %s", zmq_strerror(errno));
+    }
+    self->pipe.sock = zactor_sock(self->actor);
+    *out = self;
+    return OK;
+}
+
+void net_actor_destroy(net_actor_t **self)
+{
+    if (!self || !*self)
+        return;
+    net_pipe_put(&(*self)->pipe, NULL);
+    discard_rest(&(*self)->pipe, (*self)->discard);
+    zactor_destroy(&(*self)->actor);
+    free(*self);
+    *self = NULL;
+}
+
+net_pipe_t *net_actor_pipe(net_actor_t *self) { return &self->pipe; }
