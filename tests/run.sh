@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# Sets up, builds and tests everything. The last line is "N passed, N failed".
+#
+#   tests/run.sh [--only PART]... [--no-setup]
+#
+#   --only PART  lint | unit | asan | coverage | e2e | oracle | sim; may be given several times
+#   --no-setup   do not run deploy/setup.sh first
+#
+# Parts: lint checks the sources; unit builds the release preset and runs its test programs (sim: the
+# simulated cluster alone); e2e runs tests/e2e on real processes; oracle compares with scikit-learn
+# and a plain reference; asan repeats unit and e2e under AddressSanitizer and UBSan; coverage repeats
+# them with gcov, prints the share of lines that ran and fails under 80 %.
+#
+# Environment:
+#   STAGE4_JOBS  processes at once (default: number of processors)
+#   STAGE4_DATA  a folder of labelled sets for the oracle tests (default: ../shared/data, if there)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+jobs=${STAGE4_JOBS:-$(nproc)}
+gate=80
+folders=(common proto coordinator worker gateway cli)
+all_parts=(lint unit e2e oracle asan coverage)
+parts=()
+setup=yes
+passed=0
+failed=0
+failures=()
+logs=$PWD/build/test-logs
+export STAGE4_DATA=${STAGE4_DATA:-$PWD/../shared/data}
+
+usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+die() { printf 'run.sh: %s\n' "$*" >&2; exit 2; }
+
+read_options() {
+    while (($#)); do
+        case $1 in
+            --only) parts+=("${2:?--only needs a part}"); shift ;;
+            --no-setup) setup=no ;;
+            -h | --help) usage; exit 0 ;;
+            *) usage >&2; die "unknown option: $1" ;;
+        esac
+        shift
+    done
+    local part
+    for part in "${parts[@]}"; do
+        [[ " ${all_parts[*]} sim " == *" $part "* ]] || die "no such part: $part"
+    done
+    ((${#parts[@]})) || parts=("${all_parts[@]}")
+}
+
+# ---- counting --------------------------------------------------------------------------------
+
+seconds_since() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'; }
+
+# line WORD NAME STARTED
+line() { printf '%-8s %-48s %8s s\n' "$1" "$2" "$(seconds_since "$3")"; }
+
+count() {
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+}
+
+give_up_on() {
+    count 0 1
+    failures+=("$1")
+    tail -n 60 "$2" | sed 's/^/    /'
+}
+
+# check NAME COMMAND...: one check, its output kept; shown when it fails. Exit status 77: skipped.
+check() {
+    local name=$1 log started status=0
+    shift
+    log=$logs/${name//[ \/]/-}.log
+    started=$(date +%s.%N)
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    case $status in
+        0) count 1 0; line ok "$name" "$started" ;;
+        77) line skipped "$name" "$started"; tail -n 1 "$log" | sed 's/^/    /' ;;
+        *) line FAILED "$name" "$started"; give_up_on "$name" "$log" ;;
+    esac
+    return 0
+}
+
+# step NAME COMMAND...: what later steps need; not counted unless it fails.
+step() {
+    local name=$1 log started
+    shift
+    log=$logs/${name//[ \/]/-}.log
+    started=$(date +%s.%N)
+    if "$@" >"$log" 2>&1 </dev/null; then
+        line ready "$name" "$started"
+    else
+        line FAILED "$name" "$started"
+        give_up_on "$name" "$log"
+        return 1
+    fi
+}
+
+junit_attribute() { grep -o -m 1 " $1=\"[0-9]*\"" "$2" | head -n 1 | tr -dc 0-9; }
+
+# programs NAME BUILD [CTEST OPTION...]: every test program that CMake knows of.
+programs() {
+    local name=$1 build=$2 started log xml total bad
+    shift 2
+    log=$logs/$name.log
+    xml=$logs/$name.xml
+    started=$(date +%s.%N)
+    rm -f "$xml"
+    ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error \
+        --output-junit "$xml" "$@" >"$log" 2>&1 </dev/null || true
+    total=$(junit_attribute tests "$xml" 2>/dev/null || true)
+    bad=$(junit_attribute failures "$xml" 2>/dev/null || true)
+    if [[ -z $total || -z $bad ]]; then
+        line FAILED "$name" "$started"
+        give_up_on "$name" "$log"
+    elif ((bad)); then
+        line FAILED "$name: $bad of $total programs" "$started"
+        count "$((total - bad))" "$((bad - 1))"
+        give_up_on "$name" "$log"
+    else
+        line ok "$name: $total programs" "$started"
+        count "$total" 0
+    fi
+}
+
+# scripts PART FOLDER BUILD: tests/FOLDER/test_*, each a program that says "N passed, N failed" last.
+scripts() {
+    local part=$1 folder=$2 build=$3 file name
+    for file in "tests/$folder"/test_*; do
+        [[ -f $file ]] || continue
+        name="$part $(basename "$file")"
+        case $file in
+            *.py) script "$name" "$build" "${STAGE4_DEPS:-.deps}/venv/bin/python" "$file" ;;
+            *.sh) script "$name" "$build" bash "$file" ;;
+        esac
+    done
+}
+
+script() {
+    local name=$1 build=$2 log started status=0 tally good=0 bad=0
+    shift 2
+    log=$logs/${name//[ \/]/-}.log
+    started=$(date +%s.%N)
+    STAGE4_BUILD=$PWD/$build "$@" >"$log" 2>&1 </dev/null || status=$?
+    tally=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1 || true)
+    if [[ -n $tally ]]; then read -r good _ bad _ <<<"$tally"; fi
+    if ((status == 77)); then
+        line skipped "$name" "$started"
+        tail -n 1 "$log" | sed 's/^/    /'
+    elif ((status == 0 && good > 0 && bad == 0)); then
+        line ok "$name: $good" "$started"
+        count "$good" 0
+    else
+        line FAILED "$name" "$started"
+        count "$good" "$((bad > 0 ? bad - 1 : 0))"
+        give_up_on "$name" "$log"
+    fi
+}
+
+# ---- the parts -------------------------------------------------------------------------------
+
+build_preset() {
+    cmake --preset "$1" && nice cmake --build --preset "$1" --parallel "$jobs"
+}
+
+built=''
+# Built once, whichever part comes first.
+need() {
+    [[ " $built " != *" $1 "* ]] || return 0
+    step "build $1" build_preset "$1" || return 1
+    built+=" $1"
+}
+
+part_lint() {
+    check 'lint format' tests/lint/format.sh
+    check 'lint includes' python3 tests/lint/includes.py
+    check 'lint shell' tests/lint/shell.sh
+    check 'lint cppcheck' tests/lint/cppcheck.sh
+    if step 'configure release' cmake --preset release; then
+        check 'lint clang-tidy' tests/lint/tidy.sh build
+    fi
+}
+
+part_unit() { need release && programs unit build; }
+part_sim() { need release && programs sim build --tests-regex '^sim'; }
+part_e2e() { need release && scripts e2e e2e build; }
+
+part_oracle() {
+    [[ -d $STAGE4_DATA ]] ||
+        echo "         oracle: no labelled sets in $STAGE4_DATA; only what needs none is checked"
+    need release && scripts oracle oracle build
+}
+
+part_asan() {
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1
+    export UBSAN_OPTIONS=print_stacktrace=1
+    need asan && programs asan-unit build-asan && scripts asan e2e build-asan
+    unset ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+coverage_gate() {
+    local filters=() folder
+    for folder in "${folders[@]}"; do filters+=(--filter "$folder/"); done
+    gcovr --root . --object-directory build-coverage "${filters[@]}" -j "$jobs" \
+        --exclude-unreachable-branches --print-summary --txt "$logs/coverage.txt" \
+        --fail-under-line "$gate"
+}
+
+part_coverage() {
+    need coverage || return 0
+    find build-coverage -name '*.gcda' -delete
+    programs coverage-unit build-coverage
+    scripts coverage e2e build-coverage
+    check "coverage of at least $gate % of the lines" coverage_gate
+    grep -h '^lines:' "$logs"/coverage-of*.log | sed 's/^/         /' || true
+}
+
+main() {
+    local started part
+    read_options "$@"
+    started=$(date +%s.%N)
+    mkdir -p "$logs"
+    rm -f "$logs"/*
+    if [[ $setup == yes ]]; then step setup deploy/setup.sh || true; fi
+    for part in "${parts[@]}"; do
+        "part_$part" || true
+    done
+    if ((failed)); then printf 'failed: %s\n' "${failures[@]}"; fi
+    printf 'total %s s; what the tests printed is in build/test-logs\n' "$(seconds_since "$started")"
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    ((failed == 0 && passed > 0))
+}
+
+main "$@"
