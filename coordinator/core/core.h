@@ -27,6 +27,7 @@
 #include "coordinator/core/job_state.h"
 #include "proto/client_message.h"
 #include "proto/task.h"
+#include "proto/worker_message.h"
 
 #include <stddef.h>
 #include <stdint.h>

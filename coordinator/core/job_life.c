@@ -1,0 +1,330 @@
+/* The life of a job: what moves it from one state to the next. */
+#include "coordinator/core/core_inner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Running and merging need no row of their own: the stage's row tells where the job stands. */
+static int must_be_durable(job_state_t state)
+{
+    return state != JOB_RUNNING && state != JOB_MERGING;
+}
+
+static void watch(core_t *self, core_job_t *job)
+{
+    if (job->active)
+        return;
+    job->active = 1;
+    job_list_insert(&self->active, job);
+}
+
+void job_enter(core_t *self, core_job_t *job)
+{
+    self->not_ended += !job_state_ended(job->state);
+    self->in_slot += job_in_slot(job) ? 1 : 0;
+    if (job->state != JOB_QUEUED && job->state != JOB_PAUSED)
+        watch(self, job);
+}
+
+void job_move(core_t *self, core_job_t *job, job_move_t move)
+{
+    job_state_t next;
+    if (!job_state_next(job->state, move, &next)) {
+        fprintf(stderr, "core: job %s cannot %s while %s\n", job->id, job_move_name(move),
+                job_state_name(job->state));
+        abort();
+    }
+    if (next == job->state)
+        return;
+    if (job->state == JOB_QUEUED)
+        job_list_remove(&self->queue, job);
+    self->in_slot -= job_in_slot(job) ? 1 : 0;
+    job->state = next;
+    self->in_slot += job_in_slot(job) ? 1 : 0;
+    self->not_ended -= job_state_ended(next) ? 1 : 0;
+    if (next != JOB_QUEUED && next != JOB_PAUSED)
+        watch(self, job);
+    if (must_be_durable(next)) {
+        job->version++;
+        job_save_next(self, job);
+    } else {
+        job_tell(self, job, next);
+    }
+}
+
+/* What cancelling and failing have in common: nothing of the job goes on. */
+static void stop_work(core_t *self, core_job_t *job)
+{
+    job->has_next = 0;
+    if (job->advancing)
+        core_act_job(self, CORE_ACTION_STOP_ADVANCE, job);
+    leases_abort_job(self, job);
+    result_drop_waiting(self, job);
+}
+
+void job_fail(core_t *self, core_job_t *job, const error_t *error)
+{
+    if (job_stopped(job))
+        return;
+    job_set_error(&job->error, error);
+    job_move(self, job, MOVE_FAIL);
+    stop_work(self, job);
+}
+
+/* ---- what users ask for ---- */
+
+void job_submitted(core_t *self, const core_event_t *event)
+{
+    error_t error = ERROR_INIT;
+    if (job_table_find(&self->jobs, event->job_id)) {
+        error_set(&error, ERR_CONFLICT, "job %s exists already", event->job_id);
+        core_reply(self, event->request, event->job_id, &error);
+        return;
+    }
+    if (self->not_ended >= self->options.queue_limit) {
+        error_set(&error, ERR_BUSY, "%zu jobs are waiting or running, the limit is %u; try later",
+                  self->not_ended, self->options.queue_limit);
+        core_reply(self, event->request, event->job_id, &error);
+        return;
+    }
+    core_job_t *job = job_table_add(&self->jobs, event->job_id);
+    job->sequence = ++self->next_sequence;
+    job->epoch = 1;
+    job->state = JOB_QUEUED;
+    job->version = 1;
+    job_enter(self, job);
+    job_add_waiter(job, event->request, VERB_SUBMIT);
+    job_save_next(self, job);
+}
+
+static int refuse_control(const core_job_t *job, const core_event_t *event, error_t *error)
+{
+    if (!job || !job->known)
+        return error_set(error, ERR_NOT_FOUND, "there is no job %s", event->job_id);
+    if (job->state == JOB_WRITING)
+        return error_set(error, ERR_CONFLICT,
+                         "the job is being written; it will be completed in a moment");
+    return error_set(error, ERR_CONFLICT, "the job is %s (%s)", job_state_name(job->state),
+                     job_state_words(job->state));
+}
+
+static int move_of(client_verb_t verb, job_move_t *out)
+{
+    static const struct {
+        client_verb_t verb;
+        job_move_t move;
+    } ROWS[] = {{VERB_PAUSE, MOVE_PAUSE}, {VERB_RESUME, MOVE_RESUME}, {VERB_CANCEL, MOVE_CANCEL}};
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        if (ROWS[i].verb == verb) {
+            *out = ROWS[i].move;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void job_control(core_t *self, const core_event_t *event)
+{
+    core_job_t *job = job_table_find(&self->jobs, event->job_id);
+    job_move_t move;
+    job_state_t next;
+    error_t error = ERROR_INIT;
+    if (!job || !job->known || !move_of(event->verb, &move) ||
+        !job_state_next(job->state, move, &next)) {
+        refuse_control(job, event, &error);
+        core_reply(self, event->request, event->job_id, &error);
+        return;
+    }
+    if (move == MOVE_CANCEL && job->state != JOB_CANCELLING)
+        job->epoch++;
+    job_move(self, job, move);
+    if (move == MOVE_CANCEL)
+        stop_work(self, job);
+    if (job_durable(job))
+        core_reply(self, event->request, job->id, NULL);
+    else
+        job_add_waiter(job, event->request, event->verb);
+}
+
+/* ---- what follows by itself ---- */
+
+static void start_advance(core_t *self, core_job_t *job)
+{
+    job->advancing = 1;
+    core_action_t *action = core_act_job(self, CORE_ACTION_ADVANCE, job);
+    action->first = !job->has_stage;
+    if (job->has_stage) {
+        action->stage = job->stage.number;
+        action->task_count = job->stage.task_count;
+        action->stage_sha = job->stage.stage_sha;
+        action->state_sha = job->stage.state_sha;
+    }
+    action->ticket = pending_ticket(self, PENDING_ADVANCE, job, NULL);
+}
+
+static int stage_complete(const core_job_t *job) { return job->tasks.done == job->tasks.count; }
+
+/* Planning (started, resumed or recovered) and merging: towards a stage with work in it. */
+static int proceed_between(core_t *self, core_job_t *job)
+{
+    if (!job_durable(job) || job->advancing || job->waiting || job->has_next)
+        return 0;
+    if (!job->has_stage || (job->state == JOB_MERGING && !job->stage.last && stage_complete(job))) {
+        start_advance(self, job);
+        return 0;
+    }
+    job_move(self, job, job->stage.last ? MOVE_LAST : MOVE_TASKS);
+    return 1;
+}
+
+static int proceed_running(core_t *self, core_job_t *job)
+{
+    if (!stage_complete(job))
+        return 0;
+    job_move(self, job, MOVE_STAGE_DONE);
+    return 1;
+}
+
+static int proceed_writing(core_t *self, core_job_t *job)
+{
+    if (!job_durable(job) || job->advancing || job->waiting)
+        return 0;
+    job->advancing = 1;
+    core_action_t *action = core_act_job(self, CORE_ACTION_WRITE, job);
+    action->stage = job->stage.number;
+    action->state_sha = job->stage.state_sha;
+    action->ticket = pending_ticket(self, PENDING_WRITE, job, NULL);
+    return 0;
+}
+
+static int proceed_pausing(core_t *self, core_job_t *job)
+{
+    if (job->advancing || job->has_next || task_table_in_flight(&job->tasks) > 0)
+        return 0;
+    job_move(self, job, MOVE_IDLE);
+    return 1;
+}
+
+/* Cancelled or ended: what the job left behind goes, once nothing can add to it any more. */
+static int proceed_stopped(core_t *self, core_job_t *job)
+{
+    if (!job_durable(job) || job->slot != SLOT_EMPTY || job->advancing || job->result_saves > 0 ||
+        job->purging || job->purged)
+        return 0;
+    job->purging = 1;
+    core_action_t *action = core_act_job(self, CORE_ACTION_PURGE, job);
+    action->ticket = pending_ticket(self, PENDING_PURGE, job, NULL);
+    return 0;
+}
+
+static int proceed_never(core_t *self, core_job_t *job)
+{
+    (void)self;
+    (void)job;
+    return 0;
+}
+
+int job_proceed(core_t *self, core_job_t *job)
+{
+    static int (*const PROCEED[JOB_STATE_COUNT])(core_t *, core_job_t *) = {
+        [JOB_QUEUED] = proceed_never,      [JOB_PLANNING] = proceed_between,
+        [JOB_RUNNING] = proceed_running,   [JOB_MERGING] = proceed_between,
+        [JOB_WRITING] = proceed_writing,   [JOB_PAUSING] = proceed_pausing,
+        [JOB_PAUSED] = proceed_never,      [JOB_CANCELLING] = proceed_stopped,
+        [JOB_COMPLETED] = proceed_stopped, [JOB_CANCELLED] = proceed_stopped,
+        [JOB_FAILED] = proceed_stopped,
+    };
+    return PROCEED[job->state](self, job);
+}
+
+int job_settled(const core_job_t *job)
+{
+    if (job->state == JOB_QUEUED || job->state == JOB_PAUSED)
+        return 1;
+    return job_state_ended(job->state) && job_durable(job) && job->purged;
+}
+
+/* ---- ends of ADVANCE, WRITE and PURGE ---- */
+
+/* 1 when the error names a task whose payload cannot be read: it runs again. */
+static int task_broken(core_t *self, core_job_t *job, const core_event_t *event)
+{
+    const task_ref_t *ref = &event->ref;
+    int code = event->error.code;
+    if ((code != ERR_NOT_FOUND && code != ERR_INPUT) || ref->job_id[0] == 0 || !job->has_stage ||
+        ref->stage != job->stage.number || ref->task >= job->tasks.count ||
+        job->tasks.entries[ref->task].status != TASK_DONE)
+        return 0;
+    task_table_set(&job->tasks, ref->task, TASK_FREE);
+    task_fault(self, job, ref->task, &event->error);
+    return 1;
+}
+
+static int may_pass(int code) { return code == ERR_UNAVAILABLE || code == ERR_CANCELLED; }
+
+/* ADVANCE or WRITE has failed: a store that is away may come back, anything else fails the job. */
+static void advance_failed(core_t *self, core_job_t *job, pending_kind_t kind, const error_t *error)
+{
+    if (!may_pass(error->code) || ++job->advance_failures > self->options.save_retry_limit) {
+        job_fail(self, job, error);
+        return;
+    }
+    if (job->state == JOB_PAUSING)
+        return; /* it starts afresh when the job is resumed */
+    job_set_error(&job->save_error, error);
+    job->waiting = 1;
+    pending_retry(self, kind, job, NULL);
+}
+
+static int stage_is_sane(const core_job_t *job, const core_event_t *event, error_t *error)
+{
+    uint32_t expected = job->has_stage ? job->stage.number + 1 : 0;
+    if (event->stage != expected)
+        return error_set(error, ERR_INTERNAL, "stage %u came where stage %u was due", event->stage,
+                         expected);
+    if (!event->last && (event->task_count == 0 || event->task_count > TASK_TABLE_LIMIT))
+        return error_set(error, ERR_TOO_LARGE, "stage %u has %u tasks, 1 to %u are possible",
+                         event->stage, event->task_count, TASK_TABLE_LIMIT);
+    return OK;
+}
+
+void job_advance_done(core_t *self, core_job_t *job, const core_event_t *event)
+{
+    job->advancing = 0;
+    if (job_stopped(job))
+        return;
+    if (event->error.code != OK) {
+        if (!task_broken(self, job, event))
+            advance_failed(self, job, PENDING_ADVANCE, &event->error);
+        return;
+    }
+    error_t error = ERROR_INIT;
+    if (stage_is_sane(job, event, &error) != OK) {
+        job_fail(self, job, &error);
+        return;
+    }
+    job->advance_failures = 0;
+    job->has_next = 1;
+    job->next = (job_stage_t){event->stage, event->task_count, event->last, event->stage_sha,
+                              event->state_sha};
+    job_save_next(self, job);
+}
+
+void job_write_done(core_t *self, core_job_t *job, const error_t *error)
+{
+    job->advancing = 0;
+    if (error->code == OK)
+        job_move(self, job, MOVE_WRITTEN);
+    else
+        advance_failed(self, job, PENDING_WRITE, error);
+}
+
+/* A purge that failed was logged by the shell, and is tried again at the next recovery. */
+void job_purge_done(core_t *self, core_job_t *job)
+{
+    job->purging = 0;
+    job->purged = 1;
+    task_table_clear(&job->tasks);
+    if (job->state == JOB_CANCELLING)
+        job_move(self, job, MOVE_PURGED);
+}

@@ -1,0 +1,236 @@
+/* Workers come and go; what they hold is free again when they do. */
+#include "coordinator/core/core_inner.h"
+
+#include <string.h>
+
+/* A holder less. The task is free when nobody else has it and no result is being saved. */
+static void holder_gone(core_job_t *job, const task_ref_t *ref)
+{
+    task_entry_t *entry = &job->tasks.entries[ref->task];
+    entry->holders--;
+    if (entry->holders == 0 && entry->status == TASK_HELD)
+        task_table_set(&job->tasks, ref->task, TASK_FREE);
+}
+
+static void end_lease_at(worker_t *worker, size_t at)
+{
+    lease_t lease = worker->leases[at];
+    worker_remove_lease(worker, at);
+    if (!lease.brought)
+        holder_gone(lease.job, &lease.ref);
+}
+
+void lease_end(core_t *self, uint32_t handle, const task_ref_t *ref)
+{
+    worker_t *worker = worker_table_find(&self->workers, handle);
+    size_t at = worker ? worker_find_lease(worker, ref) : LEASE_NONE;
+    if (at != LEASE_NONE)
+        end_lease_at(worker, at);
+}
+
+static void abort_lease_at(core_t *self, worker_t *worker, size_t at)
+{
+    task_ref_t ref = worker->leases[at].ref;
+    end_lease_at(worker, at);
+    core_act_ref(self, CORE_ACTION_ABORT, worker->handle, &ref);
+}
+
+/* Every lease of the job (and task, unless TASK_NONE) whose result has not come. */
+static void abort_leases(core_t *self, const core_job_t *job, uint32_t task)
+{
+    for (size_t w = 0; w < self->workers.count; w++) {
+        worker_t *worker = self->workers.items[w];
+        for (size_t i = worker->lease_count; i > 0; i--) {
+            const lease_t *lease = &worker->leases[i - 1];
+            if (lease->job == job && !lease->brought &&
+                (task == TASK_NONE || lease->ref.task == task))
+                abort_lease_at(self, worker, i - 1);
+        }
+    }
+}
+
+void leases_abort_task(core_t *self, const core_job_t *job, uint32_t task)
+{
+    if (job->tasks.entries[task].holders > 0)
+        abort_leases(self, job, task);
+}
+
+void leases_abort_job(core_t *self, const core_job_t *job) { abort_leases(self, job, TASK_NONE); }
+
+void task_fault(core_t *self, core_job_t *job, uint32_t task, const error_t *error)
+{
+    task_entry_t *entry = &job->tasks.entries[task];
+    if (++entry->faults < self->options.retry_limit)
+        return;
+    error_t failure = ERROR_INIT;
+    error_set(&failure, error->code, "task %u of stage %u failed %u times, the last time: %s", task,
+              job->stage.number, entry->faults, error->message);
+    job_fail(self, job, &failure);
+}
+
+/* Workers run what they hold in order, so the oldest lease is the task it died on; those that only
+ * waited behind it are blameless. */
+static size_t running_lease(const worker_t *worker)
+{
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        if (!worker->leases[i].brought)
+            return i;
+    }
+    return LEASE_NONE;
+}
+
+static void count_lost(const worker_t *worker)
+{
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        size_t earlier = 0;
+        while (worker->leases[earlier].job != worker->leases[i].job)
+            earlier++;
+        if (earlier == i)
+            worker->leases[i].job->workers_lost++;
+    }
+}
+
+/* The worker holds nothing any more, and did not say so itself. */
+static void worker_died(core_t *self, worker_t *worker, const char *how)
+{
+    count_lost(worker);
+    size_t running = running_lease(worker);
+    core_job_t *job = running == LEASE_NONE ? NULL : worker->leases[running].job;
+    uint32_t task = running == LEASE_NONE ? TASK_NONE : worker->leases[running].ref.task;
+    while (worker->lease_count)
+        end_lease_at(worker, worker->lease_count - 1);
+    if (!job || job_stopped(job))
+        return;
+    error_t error = ERROR_INIT;
+    error_set(&error, ERR_UNAVAILABLE, "the worker that ran it %s", how);
+    task_fault(self, job, task, &error);
+}
+
+static worker_t *heard(core_t *self, uint32_t handle)
+{
+    worker_t *worker = worker_table_find(&self->workers, handle);
+    if (worker)
+        worker->heard_ms = self->now_ms;
+    return worker;
+}
+
+void worker_hello(core_t *self, const core_event_t *event)
+{
+    worker_t *worker = heard(self, event->worker);
+    if (worker)
+        worker_died(self, worker, "was started again");
+    else
+        worker = worker_table_add(&self->workers, event->worker);
+    worker->credit = event->credit;
+    worker->heard_ms = self->now_ms;
+}
+
+static int named_in(const core_event_t *event, const task_ref_t *ref)
+{
+    for (size_t i = 0; i < event->ref_count; i++) {
+        if (refs_equal(&event->refs[i].ref, ref))
+            return 1;
+    }
+    return 0;
+}
+
+/* What the worker has never heard of, or lost: the message was, one way or the other. */
+static void end_unnamed(core_t *self, worker_t *worker, const core_event_t *event)
+{
+    for (size_t i = worker->lease_count; i > 0; i--) {
+        lease_t *lease = &worker->leases[i - 1];
+        if (named_in(event, &lease->ref))
+            lease->seen_ms = self->now_ms;
+        else if (!lease->brought && self->now_ms - lease->seen_ms >= self->options.lease_ms)
+            abort_lease_at(self, worker, i - 1);
+    }
+}
+
+void worker_heartbeat(core_t *self, const core_event_t *event)
+{
+    worker_t *worker = heard(self, event->worker);
+    if (!worker) {
+        if (worker_table_tell_stranger(&self->workers, event->worker, self->now_ms,
+                                       self->options.lease_ms))
+            core_act(self, CORE_ACTION_DISMISS)->worker = event->worker;
+        return;
+    }
+    for (size_t i = 0; i < event->ref_count; i++) {
+        if (worker_find_lease(worker, &event->refs[i].ref) == LEASE_NONE)
+            core_act_ref(self, CORE_ACTION_ABORT, event->worker, &event->refs[i].ref);
+    }
+    end_unnamed(self, worker, event);
+}
+
+static int fails_at_once(int code)
+{
+    return code == ERR_CHANGED || code == ERR_INPUT || code == ERR_USAGE;
+}
+
+void worker_failure(core_t *self, const core_event_t *event)
+{
+    worker_t *worker = heard(self, event->worker);
+    core_job_t *job = job_table_find(&self->jobs, event->ref.job_id);
+    size_t at = worker ? worker_find_lease(worker, &event->ref) : LEASE_NONE;
+    if (at == LEASE_NONE)
+        return; /* told twice, or taken from it long ago: another attempt will say it too */
+    end_lease_at(worker, at);
+    if (!job || job_stopped(job))
+        return;
+    if (fails_at_once(event->error.code))
+        job_fail(self, job, &event->error);
+    else if (job->tasks.entries[event->ref.task].status != TASK_SAVING)
+        task_fault(self, job, event->ref.task, &event->error);
+}
+
+void worker_returned(core_t *self, const core_event_t *event)
+{
+    heard(self, event->worker);
+    lease_end(self, event->worker, &event->ref);
+}
+
+void worker_goodbye(core_t *self, const core_event_t *event)
+{
+    worker_t *worker = worker_table_find(&self->workers, event->worker);
+    if (!worker)
+        return;
+    while (worker->lease_count)
+        end_lease_at(worker, worker->lease_count - 1);
+    worker_table_take(&self->workers, worker);
+    worker_destroy(worker);
+}
+
+void workers_expire(core_t *self)
+{
+    for (size_t i = self->workers.count; i > 0; i--) {
+        worker_t *worker = self->workers.items[i - 1];
+        if (self->now_ms - worker->heard_ms < self->options.lease_ms)
+            continue;
+        worker_table_take(&self->workers, worker);
+        core_act(self, CORE_ACTION_DISMISS)->worker = worker->handle;
+        worker_died(self, worker, "went silent");
+        worker_destroy(worker);
+    }
+}
+
+/* Silence only counts while we listened: after a stall of our own (a stopped machine, a busy disk)
+ * the messages that came meanwhile are still to be read. */
+void workers_forgive(core_t *self, int64_t overslept_ms)
+{
+    for (size_t i = 0; i < self->workers.count; i++) {
+        worker_t *worker = self->workers.items[i];
+        worker->heard_ms += overslept_ms;
+        for (size_t l = 0; l < worker->lease_count; l++)
+            worker->leases[l].seen_ms += overslept_ms;
+    }
+}
+
+int64_t workers_next_expiry(const core_t *self)
+{
+    int64_t next_ms = INT64_MAX;
+    for (size_t i = 0; i < self->workers.count; i++) {
+        int64_t due_ms = self->workers.items[i]->heard_ms + self->options.lease_ms;
+        next_ms = due_ms < next_ms ? due_ms : next_ms;
+    }
+    return next_ms;
+}
