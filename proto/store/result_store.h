@@ -1,6 +1,6 @@
 /* result_store.h - where finished clusterings live: written by the coordinator, read by gateways.
  *
- * A table of functions; each back end passes the same conformance suite (tests/unit/proto). All
+ * A table of functions; each back end passes the same suite (tests/lib/result_suite.h). All
  * strings passed in are borrowed for the call; strings handed out belong to the caller. A handle is
  * used by one thread at a time; any number of processes may hold handles on one store.
  *
@@ -30,10 +30,10 @@ typedef struct {
     const char *cluster_id;
     level_t level;
     const char *label;
-    const char *domain;      /* "" when none */
-    const char *type;        /* event_type or entity_type; "" when none */
-    const char *entities;    /* primary entities joined by '\n', for search */
-    int64_t time_start_ms;   /* TIME_NONE when none */
+    const char *domain;    /* "" when none */
+    const char *type;      /* event_type or entity_type; "" when none */
+    const char *entities;  /* primary entities joined by '\n', for search */
+    int64_t time_start_ms; /* TIME_NONE when none */
     int64_t time_end_ms;
     double intra_similarity;
     uint32_t size;
@@ -57,27 +57,28 @@ typedef struct {
     uint32_t noise_count;
 } result_job_row_t;
 
-/* Clusters in pages, ordered by (job finished last first, size falling, cluster_id). */
+/* Clusters in pages, ordered by (job finished last first, size falling, cluster_id). A bad cursor,
+ * text or limit is ERR_USAGE with the field; an unknown job_id ERR_NOT_FOUND. */
 typedef struct {
-    const char *job_id;        /* NULL: of the newest completed job of each level */
-    int level;                 /* -1: any */
-    const char *domain;        /* NULL: any; as are the next */
+    const char *job_id; /* NULL: of the newest completed job of each level */
+    int level;          /* -1: any */
+    const char *domain; /* NULL: any; as are the next */
     const char *type;
-    const char *document_id;   /* has a member of that document */
-    const char *member_id;     /* has that source_id or vector_id */
-    const char *entity;        /* has that primary entity */
-    const char *text;          /* words of the label, any case */
-    uint32_t size_min, size_max; /* 0: no bound */
+    const char *document_id;          /* has a member of that document */
+    const char *member_id;            /* has that source_id or vector_id */
+    const char *entity;               /* has that primary entity */
+    const char *text;                 /* words of the label, any case */
+    uint32_t size_min, size_max;      /* 0: no bound */
     int64_t time_from_ms, time_to_ms; /* overlap with the span; TIME_NONE: no bound */
-    const char *cursor;        /* NULL: the first page; else what the last page gave */
-    uint32_t limit;            /* 1 .. 1000 */
+    const char *cursor;               /* NULL: the first page; else what the last page gave */
+    uint32_t limit;                   /* 1 .. 1000 */
 } cluster_query_t;
 
 typedef struct {
     size_t count;
-    char **json; /* each a cluster's JSON object, NUL-terminated */
+    char **json;       /* each a cluster's JSON object, NUL-terminated */
     char *next_cursor; /* NULL: no more */
-    uint64_t total; /* clusters that match, over all pages */
+    uint64_t total;    /* clusters that match, over all pages */
 } cluster_page_t;
 
 void cluster_page_clear(cluster_page_t *self);
@@ -103,10 +104,11 @@ typedef struct {
                      error_t *error);
     int (*commit_job)(result_store_t *self, const result_job_row_t *job, error_t *error);
     void (*rollback_job)(result_store_t *self);
-    /* Removes every row of a job; OK when there is none. */
+    /* Removes every row of a job, also what a killed writer left; OK when there is none. */
     int (*remove_job)(result_store_t *self, const char *job_id, error_t *error);
 
-    /* Reading. cluster: newest job's when several have the id; job_id may be NULL. ERR_NOT_FOUND. */
+    /* Reading. cluster: newest job's when several have the id; job_id may be NULL. ERR_NOT_FOUND.
+     */
     int (*cluster)(result_store_t *self, const char *cluster_id, const char *job_id, char **json,
                    error_t *error);
     int (*clusters)(result_store_t *self, const cluster_query_t *query, cluster_page_t *page,

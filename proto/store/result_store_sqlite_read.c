@@ -1,0 +1,132 @@
+#include "common/clock.h"
+#include "proto/store/result_store_sqlite.h"
+
+#include <jansson.h>
+#include <string.h>
+
+int result_sqlite_cluster(result_store_t *store, const char *cluster_id, const char *job_id,
+                          char **json, error_t *error)
+{
+    statement_t *statement = result_sqlite_of(store)->statements[READ_CLUSTER];
+    int row = 0;
+    statement_bind_text(statement, 1, cluster_id);
+    statement_bind_text(statement, 2, job_id);
+    int code = statement_step(statement, &row, error);
+    if (code == OK && !row)
+        code = error_field(error, ERR_NOT_FOUND, "cluster_id", "there is no cluster of that id%s",
+                           job_id ? " in that job" : "");
+    if (code == OK) {
+        *json = strdup(statement_text(statement, 0));
+        if (!*json)
+            code = error_set(error, ERR_MEMORY, "no memory for a cluster of %zu bytes",
+                             statement_length(statement, 0));
+    }
+    statement_reset(statement);
+    return code;
+}
+
+/* A stored JSON document, or null when it cannot be read. */
+static json_t *document(const statement_t *statement, int column)
+{
+    json_t *value = json_loads(statement_text(statement, column), JSON_DECODE_ANY, NULL);
+    return value ? value : json_null();
+}
+
+static json_t *time_of(const statement_t *statement, int column)
+{
+    char text[32];
+    if (statement_is_null(statement, column))
+        return json_null();
+    time_format(statement_int(statement, column), text);
+    return json_string(text);
+}
+
+static json_t *job_object(const char *job_id, const statement_t *statement)
+{
+    int64_t level = statement_int(statement, 1);
+    const char *output = statement_text(statement, 5);
+    return json_pack(
+        "{s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "job_id", job_id, "epoch",
+        (json_int_t)statement_int(statement, 0), "embedding_type",
+        level_plural(level >= 0 && level < LEVEL_COUNT ? (level_t)level : LEVEL_EVENTS),
+        "algorithm", statement_text(statement, 2), "spec", document(statement, 3), "report",
+        document(statement, 4), "output", *output ? json_string(output) : json_null(), "clusters",
+        (json_int_t)statement_int(statement, 10), "items", (json_int_t)statement_int(statement, 8),
+        "noise", (json_int_t)statement_int(statement, 9), "as_of", time_of(statement, 6),
+        "finished_at", time_of(statement, 7));
+}
+
+int result_sqlite_job(result_store_t *store, const char *job_id, char **json, error_t *error)
+{
+    statement_t *statement = result_sqlite_of(store)->statements[READ_JOB];
+    int row = 0;
+    statement_bind_text(statement, 1, job_id);
+    int code = statement_step(statement, &row, error);
+    if (code == OK && !row)
+        code = error_field(error, ERR_NOT_FOUND, "job_id", "there are no results of that job");
+    if (code == OK) {
+        json_t *object = job_object(job_id, statement);
+        *json = object ? json_dumps(object, JSON_COMPACT) : NULL;
+        json_decref(object);
+        if (!*json)
+            code = error_set(error, ERR_MEMORY, "no memory for the results of job %s", job_id);
+    }
+    statement_reset(statement);
+    return code;
+}
+
+static int read_counts(result_sqlite_t *self, const char *job_id, level_t level,
+                       result_statistics_t *out, error_t *error)
+{
+    statement_t *statement = self->statements[READ_COUNTS];
+    int row = 0;
+    statement_bind_text(statement, 1, job_id);
+    int code = statement_step(statement, &row, error);
+    if (code == OK && row) {
+        out->newest_ms[level] = statement_int(statement, 0);
+        out->clusters[level] = (uint64_t)statement_int(statement, 1);
+        out->members[level] = (uint64_t)statement_int(statement, 2);
+        out->noise[level] = (uint64_t)statement_int(statement, 3);
+    }
+    statement_reset(statement);
+    return code;
+}
+
+static int read_newest(result_sqlite_t *self, result_statistics_t *out, error_t *error)
+{
+    statement_t *newest = self->statements[READ_NEWEST];
+    int row = 0;
+    int code = statement_step(newest, &row, error);
+    while (code == OK && row) {
+        int64_t level = statement_int(newest, 1);
+        if (level >= 0 && level < LEVEL_COUNT)
+            code = read_counts(self, statement_text(newest, 0), (level_t)level, out, error);
+        if (code == OK)
+            code = statement_step(newest, &row, error);
+    }
+    statement_reset(newest);
+    return code;
+}
+
+int result_sqlite_statistics(result_store_t *store, result_statistics_t *out, error_t *error)
+{
+    result_sqlite_t *self = result_sqlite_of(store);
+    statement_t *count = self->statements[READ_JOB_COUNT];
+    int row = 0;
+    *out = (result_statistics_t){0};
+    for (int level = 0; level < LEVEL_COUNT; level++)
+        out->newest_ms[level] = TIME_NONE;
+    int code = result_sqlite_flush(self, error);
+    if (code == OK)
+        code = database_begin_read(self->database, error);
+    if (code != OK)
+        return code;
+    code = statement_step(count, &row, error);
+    if (code == OK && row)
+        out->jobs = (uint64_t)statement_int(count, 0);
+    statement_reset(count);
+    if (code == OK)
+        code = read_newest(self, out, error);
+    database_rollback(self->database);
+    return code;
+}

@@ -1,0 +1,758 @@
+/* result_suite.h - what every result store must do, as cmocka tests over a factory.
+ *
+ * A back end's test program fills a result_factory_t, includes this file and runs
+ * result_suite(&factory). `open` is called many times on one place, from several processes at once:
+ * each handle sees what was committed there. */
+#ifndef STAGE4_TESTS_LIB_RESULT_SUITE_H
+#define STAGE4_TESTS_LIB_RESULT_SUITE_H
+
+#include "common/clock.h"
+#include "proto/store/result_store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct {
+    void *(*place_new)(void); /* an empty place to keep a store in */
+    void (*place_destroy)(void *place);
+    int (*open)(void *place, int read_only, result_store_t **out, error_t *error);
+} result_factory_t;
+
+typedef struct {
+    const result_factory_t *factory;
+    void *place;
+    result_store_t *writer;
+    result_store_t *reader;
+} result_fixture_t;
+
+static int result_set_up(void **state)
+{
+    result_fixture_t *self = calloc(1, sizeof *self);
+    self->factory = *state;
+    self->place = self->factory->place_new();
+    *state = self;
+    int code = self->factory->open(self->place, 0, &self->writer, NULL);
+    return code == OK ? self->factory->open(self->place, 1, &self->reader, NULL) : code;
+}
+
+static int result_tear_down(void **state)
+{
+    result_fixture_t *self = *state;
+    self->reader->verbs->close(&self->reader);
+    self->writer->verbs->close(&self->writer);
+    self->factory->place_destroy(self->place);
+    free(self);
+    return 0;
+}
+
+/* ---- writing jobs of made-up clusters ---- */
+
+typedef struct {
+    const char *job_id;
+    uint32_t epoch;
+    level_t level;
+    int64_t finished_ms;
+    uint32_t clusters; /* cluster c has c % 3 + 2 members */
+    uint32_t noise;
+    const char *mark; /* goes into the JSON, to tell writings apart */
+} result_job_t;
+
+static int result_add_one(result_store_t *store, const result_job_t *job, uint32_t number)
+{
+    char ids[4][3][32];
+    char id[40];
+    char json[128];
+    char label[64];
+    member_row_t members[4];
+    uint32_t size = number % 3 + 2;
+    for (uint32_t i = 0; i < size; i++) {
+        snprintf(ids[i][0], 32, "s%u_%u", number, i);
+        snprintf(ids[i][1], 32, "v%u_%u", number, i);
+        snprintf(ids[i][2], 32, "d%u", (number + i) % 7);
+        members[i] = (member_row_t){ids[i][0], ids[i][1], ids[i][2], "core", 1.0, 0.5, 0.25};
+    }
+    snprintf(id, sizeof id, "event_cluster_%04u", number);
+    snprintf(label, sizeof label, "Cluster number %u", number);
+    int length =
+        snprintf(json, sizeof json, "{\"cluster_id\":\"%s\",\"job\":\"%s\",\"mark\":\"%s\"}", id,
+                 job->job_id, job->mark ? job->mark : "");
+    cluster_row_t row = {.cluster_id = id,
+                         .level = job->level,
+                         .label = label,
+                         .domain = number % 2 ? "legal_judicial" : "health_medical",
+                         .type = "contact_meet",
+                         .entities = "G7\nJapan",
+                         .time_start_ms = number * 1000,
+                         .time_end_ms = number * 1000 + 500,
+                         .intra_similarity = 0.5,
+                         .size = size,
+                         .json = json,
+                         .json_length = (size_t)length,
+                         .members = members,
+                         .member_count = size};
+    return store->verbs->add_cluster(store, &row, NULL);
+}
+
+static int result_add_all(result_store_t *store, const result_job_t *job)
+{
+    int code = OK;
+    for (uint32_t i = 0; code == OK && i < job->clusters; i++)
+        code = result_add_one(store, job, i);
+    for (uint32_t i = 0; code == OK && i < job->noise; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "noise%u", i);
+        member_row_t member = {id, id, "", "noise", 0, 1, 0};
+        code = store->verbs->add_noise(store, &member, 1, NULL);
+    }
+    return code;
+}
+
+static result_job_row_t result_row(const result_job_t *job)
+{
+    return (result_job_row_t){.job_id = job->job_id,
+                              .epoch = job->epoch,
+                              .level = job->level,
+                              .algorithm = "hdbscan",
+                              .spec_json = "{\"algorithm\":\"hdbscan\"}",
+                              .report_json = "{\"rows\":12}",
+                              .output_name = "clustered_events_j.jsonl",
+                              .as_of_ms = 1442016000000,
+                              .finished_ms = job->finished_ms,
+                              .item_count = 100,
+                              .noise_count = job->noise};
+}
+
+/* The first code that is not OK; rolls back then. */
+static int result_write(result_store_t *store, const result_job_t *job)
+{
+    result_job_row_t row = result_row(job);
+    int code = store->verbs->begin_job(store, job->job_id, job->epoch, NULL);
+    if (code != OK)
+        return code;
+    code = result_add_all(store, job);
+    if (code == OK)
+        code = store->verbs->commit_job(store, &row, NULL);
+    if (code != OK)
+        store->verbs->rollback_job(store);
+    return code;
+}
+
+static cluster_query_t result_any(void)
+{
+    return (cluster_query_t){
+        .level = -1, .time_from_ms = TIME_NONE, .time_to_ms = TIME_NONE, .limit = 1000};
+}
+
+/* The number of clusters that match; -1 - code on failure. */
+static long result_count(result_store_t *store, const cluster_query_t *query)
+{
+    cluster_page_t page;
+    int code = store->verbs->clusters(store, query, &page, NULL);
+    if (code != OK)
+        return -1 - code;
+    long count = (long)page.count;
+    assert_int_equal(page.total, page.count);
+    cluster_page_clear(&page);
+    return count;
+}
+
+static const result_job_t TWENTY = {"job-1", 1, LEVEL_EVENTS, 5000, 20, 3, "a"};
+
+/* ---- the suite ---- */
+
+static void nothing_is_there_before_the_commit(void **state)
+{
+    result_fixture_t *self = *state;
+    cluster_query_t query = result_any();
+    result_job_row_t row = result_row(&TWENTY);
+    char *json = NULL;
+    result_statistics_t statistics;
+    assert_int_equal(self->writer->verbs->begin_job(self->writer, "job-1", 1, NULL), OK);
+    assert_int_equal(result_add_all(self->writer, &TWENTY), OK);
+    result_store_t *handles[] = {self->reader, self->writer};
+    for (size_t i = 0; i < 2; i++) {
+        const result_store_verbs_t *verbs = handles[i]->verbs;
+        assert_int_equal(result_count(handles[i], &query), 0);
+        assert_int_equal(verbs->cluster(handles[i], "event_cluster_0001", NULL, &json, NULL),
+                         ERR_NOT_FOUND);
+        assert_int_equal(verbs->job(handles[i], "job-1", &json, NULL), ERR_NOT_FOUND);
+        assert_int_equal(verbs->statistics(handles[i], &statistics, NULL), OK);
+        assert_int_equal(statistics.jobs, 0);
+    }
+    assert_int_equal(self->writer->verbs->commit_job(self->writer, &row, NULL), OK);
+    assert_int_equal(result_count(self->reader, &query), 20);
+}
+
+static void a_rollback_leaves_nothing(void **state)
+{
+    result_fixture_t *self = *state;
+    cluster_query_t query = result_any();
+    assert_int_equal(self->writer->verbs->begin_job(self->writer, "job-1", 1, NULL), OK);
+    assert_int_equal(result_add_all(self->writer, &TWENTY), OK);
+    self->writer->verbs->rollback_job(self->writer);
+    assert_int_equal(result_count(self->reader, &query), 0);
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(result_count(self->reader, &query), 20);
+}
+
+static void a_second_commit_of_an_epoch_replaces_nothing(void **state)
+{
+    result_fixture_t *self = *state;
+    result_job_t again = TWENTY;
+    char *json = NULL;
+    again.mark = "b";
+    again.clusters = 5;
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(result_write(self->writer, &again), OK);
+    cluster_query_t query = result_any();
+    assert_int_equal(result_count(self->reader, &query), 20);
+    assert_int_equal(
+        self->reader->verbs->cluster(self->reader, "event_cluster_0003", NULL, &json, NULL), OK);
+    assert_non_null(strstr(json, "\"mark\":\"a\""));
+    free(json);
+}
+
+static void a_later_epoch_replaces_and_an_older_one_conflicts(void **state)
+{
+    result_fixture_t *self = *state;
+    result_job_t later = TWENTY;
+    result_job_t older = TWENTY;
+    cluster_query_t query = result_any();
+    char *json = NULL;
+    later.epoch = 3;
+    later.mark = "later";
+    later.clusters = 7;
+    older.epoch = 2;
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(result_write(self->writer, &later), OK);
+    assert_int_equal(result_count(self->reader, &query), 7);
+    assert_int_equal(result_write(self->writer, &older), ERR_CONFLICT);
+    assert_int_equal(result_count(self->reader, &query), 7);
+    assert_int_equal(
+        self->reader->verbs->cluster(self->reader, "event_cluster_0003", NULL, &json, NULL), OK);
+    assert_non_null(strstr(json, "later"));
+    free(json);
+}
+
+static void an_epoch_overtaken_while_writing_conflicts(void **state)
+{
+    result_fixture_t *self = *state;
+    result_store_t *other = NULL;
+    result_job_t later = TWENTY;
+    result_job_row_t row = result_row(&TWENTY);
+    later.epoch = 2;
+    later.clusters = 4;
+    assert_int_equal(self->factory->open(self->place, 0, &other, NULL), OK);
+    assert_int_equal(self->writer->verbs->begin_job(self->writer, "job-1", 1, NULL), OK);
+    assert_int_equal(result_write(other, &later), OK);
+    assert_int_equal(self->writer->verbs->commit_job(self->writer, &row, NULL), ERR_CONFLICT);
+    self->writer->verbs->rollback_job(self->writer);
+    cluster_query_t query = result_any();
+    assert_int_equal(result_count(self->reader, &query), 4);
+    other->verbs->close(&other);
+}
+
+static void a_removed_job_is_gone_and_others_stay(void **state)
+{
+    result_fixture_t *self = *state;
+    result_job_t other = TWENTY;
+    cluster_query_t query = result_any();
+    char *json = NULL;
+    other.job_id = "job-2";
+    other.finished_ms = 4000;
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(result_write(self->writer, &other), OK);
+    assert_int_equal(self->writer->verbs->remove_job(self->writer, "job-1", NULL), OK);
+    assert_int_equal(self->writer->verbs->remove_job(self->writer, "job-1", NULL), OK);
+    assert_int_equal(self->reader->verbs->job(self->reader, "job-1", &json, NULL), ERR_NOT_FOUND);
+    assert_int_equal(result_count(self->reader, &query), 20);
+    query.job_id = "job-1";
+    assert_int_equal(result_count(self->reader, &query), -1 - ERR_NOT_FOUND);
+}
+
+static void the_verbs_keep_their_order(void **state)
+{
+    result_fixture_t *self = *state;
+    result_store_t *writer = self->writer;
+    result_job_row_t row = result_row(&TWENTY);
+    assert_int_equal(result_add_one(writer, &TWENTY, 0), ERR_CONFLICT);
+    assert_int_equal(writer->verbs->commit_job(writer, &row, NULL), ERR_CONFLICT);
+    writer->verbs->rollback_job(writer);
+    assert_int_equal(writer->verbs->begin_job(writer, "job-1", 1, NULL), OK);
+    assert_int_equal(writer->verbs->begin_job(writer, "job-2", 1, NULL), ERR_CONFLICT);
+    row.epoch = 2;
+    assert_int_equal(writer->verbs->commit_job(writer, &row, NULL), ERR_USAGE);
+    writer->verbs->rollback_job(writer);
+}
+
+static void a_failed_row_fails_the_commit(void **state)
+{
+    result_fixture_t *self = *state;
+    result_job_row_t row = result_row(&TWENTY);
+    cluster_query_t query = result_any();
+    assert_int_equal(self->writer->verbs->begin_job(self->writer, "job-1", 1, NULL), OK);
+    assert_int_equal(result_add_one(self->writer, &TWENTY, 1), OK);
+    assert_int_not_equal(result_add_one(self->writer, &TWENTY, 1), OK); /* the same id twice */
+    assert_int_equal(self->writer->verbs->commit_job(self->writer, &row, NULL), ERR_CONFLICT);
+    self->writer->verbs->rollback_job(self->writer);
+    assert_int_equal(result_count(self->reader, &query), 0);
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+}
+
+static void a_job_is_described(void **state)
+{
+    result_fixture_t *self = *state;
+    char *json = NULL;
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(self->reader->verbs->job(self->reader, "job-1", &json, NULL), OK);
+    const char *parts[] = {"\"job_id\":\"job-1\"",
+                           "\"embedding_type\":\"events\"",
+                           "\"algorithm\":\"hdbscan\"",
+                           "\"spec\":{\"algorithm\":\"hdbscan\"}",
+                           "\"report\":{\"rows\":12}",
+                           "\"output\":\"clustered_events_j.jsonl\"",
+                           "\"clusters\":20",
+                           "\"items\":100",
+                           "\"noise\":3",
+                           "\"as_of\":\"2015-09-12T00:00:00Z\"",
+                           "\"finished_at\":\"1970-01-01T00:00:05Z\""};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        assert_non_null(strstr(json, parts[i]));
+    free(json);
+}
+
+static void statistics_are_of_the_newest_job_of_each_level(void **state)
+{
+    result_fixture_t *self = *state;
+    result_statistics_t out;
+    result_job_t old = {"old", 1, LEVEL_EVENTS, 1000, 9, 1, ""};
+    result_job_t entities = {"ent", 1, LEVEL_ENTITIES, 9000, 3, 0, ""};
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(result_write(self->writer, &old), OK);
+    assert_int_equal(result_write(self->writer, &entities), OK);
+    assert_int_equal(self->reader->verbs->statistics(self->reader, &out, NULL), OK);
+    assert_int_equal(out.jobs, 3);
+    assert_int_equal(out.clusters[LEVEL_EVENTS], 20);
+    assert_int_equal(out.members[LEVEL_EVENTS], 7 * 2 + 7 * 3 + 6 * 4);
+    assert_int_equal(out.noise[LEVEL_EVENTS], 3);
+    assert_int_equal(out.newest_ms[LEVEL_EVENTS], 5000);
+    assert_int_equal(out.clusters[LEVEL_ENTITIES], 3);
+    assert_int_equal(out.clusters[LEVEL_DOCUMENTS], 0);
+    assert_true(out.newest_ms[LEVEL_DOCUMENTS] == TIME_NONE);
+}
+
+static void a_cluster_of_two_jobs_is_the_newest_ones(void **state)
+{
+    result_fixture_t *self = *state;
+    const result_store_verbs_t *verbs = self->reader->verbs;
+    result_job_t older = TWENTY;
+    char *json = NULL;
+    older.job_id = "job-0";
+    older.finished_ms = 100;
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(result_write(self->writer, &older), OK);
+    assert_int_equal(verbs->cluster(self->reader, "event_cluster_0001", NULL, &json, NULL), OK);
+    assert_string_equal(json,
+                        "{\"cluster_id\":\"event_cluster_0001\",\"job\":\"job-1\",\"mark\":\"a\"}");
+    free(json);
+    assert_int_equal(verbs->cluster(self->reader, "event_cluster_0001", "job-0", &json, NULL), OK);
+    assert_non_null(strstr(json, "job-0"));
+    free(json);
+    assert_int_equal(verbs->cluster(self->reader, "event_cluster_0001", "job-9", &json, NULL),
+                     ERR_NOT_FOUND);
+    assert_int_equal(verbs->cluster(self->reader, "' OR '1'='1", NULL, &json, NULL), ERR_NOT_FOUND);
+}
+
+static void every_filter_narrows(void **state)
+{
+    result_fixture_t *self = *state;
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+#define NARROWED(expected, ...)                                                                    \
+    do {                                                                                           \
+        cluster_query_t query = result_any();                                                      \
+        __VA_ARGS__;                                                                               \
+        assert_int_equal(result_count(self->reader, &query), expected);                            \
+    } while (0)
+    NARROWED(20, (void)0);
+    NARROWED(20, query.level = LEVEL_EVENTS);
+    NARROWED(0, query.level = LEVEL_STORYLINES);
+    NARROWED(20, query.job_id = "job-1");
+    NARROWED(10, query.domain = "health_medical");
+    NARROWED(0, query.domain = "health");
+    NARROWED(20, query.type = "contact_meet");
+    NARROWED(0, query.type = "conflict_attack");
+    NARROWED(6, query.size_min = 4);
+    NARROWED(7, query.size_max = 2);
+    NARROWED(7, query.size_min = 3; query.size_max = 3);
+    NARROWED(20, query.entity = "Japan");
+    NARROWED(0, query.entity = "Jap");
+    NARROWED(1, query.member_id = "s7_1");
+    NARROWED(1, query.member_id = "v7_1");
+    NARROWED(0, query.member_id = "noise1");
+    NARROWED(8, query.document_id = "d0");
+    NARROWED(0, query.document_id = "d9");
+    NARROWED(5, query.time_from_ms = 15200);
+    NARROWED(4, query.time_to_ms = 3900);
+    NARROWED(2, query.time_from_ms = 3500; query.time_to_ms = 4000);
+    NARROWED(10, query.domain = "legal_judicial"; query.entity = "G7");
+}
+
+static int result_label(result_fixture_t *self, const char *label)
+{
+    cluster_row_t row = {.cluster_id = "one",
+                         .label = label,
+                         .domain = "",
+                         .type = "",
+                         .entities = "",
+                         .time_start_ms = TIME_NONE,
+                         .time_end_ms = TIME_NONE,
+                         .size = 1,
+                         .json = "{}",
+                         .json_length = 2};
+    result_job_t job = {"label", 1, LEVEL_EVENTS, 1, 0, 0, ""};
+    result_job_row_t job_row = result_row(&job);
+    self->writer->verbs->remove_job(self->writer, "label", NULL);
+    int code = self->writer->verbs->begin_job(self->writer, "label", 1, NULL);
+    if (code == OK)
+        code = self->writer->verbs->add_cluster(self->writer, &row, NULL);
+    return code == OK ? self->writer->verbs->commit_job(self->writer, &job_row, NULL) : code;
+}
+
+static void words_of_the_label_match_in_any_case(void **state)
+{
+    result_fixture_t *self = *state;
+    const struct {
+        const char *label, *text;
+        long found;
+    } cases[] = {
+        {"G7 Summit in Tokyo", "tokyo SUMMIT", 1},
+        {"G7 Summit in Tokyo", "tokyo paris", 0},
+        {"G7 Summit in Tokyo", "   ", 1},
+        {"Gr\xc3\xbc\xc3\x9f"
+         "e aus \xc3\x96sterreich",
+         "\xc3\xb6STERREICH", 1},
+        {"\xd0\x9c\xd0\xbe\xd1\x81\xd0\xba\xd0\xb2\xd0\xb0", "\xd0\xbc\xd0\x9e\xd1\x81", 1},
+        {"100% of them", "100%", 1},
+        {"1000 of them", "100%", 0},
+        {"snake_case", "snake_case", 1},
+        {"snakeXcase", "snake_case", 0},
+        {"it's", "'", 1},
+        {"its", "' OR 1=1 --", 0},
+        {"its", "'; DROP TABLE result_job; --", 0},
+        {"a\\b", "\\", 1},
+        {"plain", "\xff\xfe", 0},
+        {"plain", "?1", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cluster_query_t query = result_any();
+        assert_int_equal(result_label(self, cases[i].label), OK);
+        query.text = cases[i].text;
+        assert_int_equal(result_count(self->reader, &query), cases[i].found);
+    }
+    cluster_query_t query = result_any();
+    query.domain = "' OR ''='";
+    assert_int_equal(result_count(self->reader, &query), 0);
+    assert_int_equal(result_label(self, "still there"), OK);
+}
+
+static void a_search_that_asks_too_much_is_refused(void **state)
+{
+    result_fixture_t *self = *state;
+    char text[2048];
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    cluster_query_t query = result_any();
+    query.text = text;
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(result_count(self->reader, &query), -1 - ERR_USAGE);
+    query.text = "a b c d e f g h i j k l m n o p q";
+    assert_int_equal(result_count(self->reader, &query), -1 - ERR_USAGE);
+    query.text = NULL;
+    query.limit = 0;
+    assert_int_equal(result_count(self->reader, &query), -1 - ERR_USAGE);
+    query.limit = 1001;
+    assert_int_equal(result_count(self->reader, &query), -1 - ERR_USAGE);
+}
+
+/* Reads all pages; the ids in order, each followed by a blank. `between` runs after each page. */
+static void result_walk(result_fixture_t *self, cluster_query_t query, char *out,
+                        void (*between)(result_fixture_t *self, unsigned page))
+{
+    char *cursor = NULL;
+    uint64_t total = 0;
+    unsigned number = 0;
+    *out = 0;
+    do {
+        cluster_page_t page;
+        query.cursor = cursor;
+        assert_int_equal(self->reader->verbs->clusters(self->reader, &query, &page, NULL), OK);
+        free(cursor);
+        cursor = page.next_cursor ? strdup(page.next_cursor) : NULL;
+        assert_true(page.count <= query.limit);
+        assert_true(!number || page.total == total);
+        total = page.total;
+        for (size_t i = 0; i < page.count; i++)
+            sprintf(out + strlen(out), "%s ", page.json[i]);
+        cluster_page_clear(&page);
+        if (between)
+            between(self, number);
+        assert_true(++number < 1000);
+    } while (cursor);
+}
+
+static void pages_of_any_size_give_the_same_list(void **state)
+{
+    result_fixture_t *self = *state;
+    result_job_t entities = {"ent", 1, LEVEL_ENTITIES, 9000, 13, 0, ""};
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    assert_int_equal(result_write(self->writer, &entities), OK);
+    cluster_query_t query = result_any();
+    char *all = malloc(1 << 16);
+    char *paged = malloc(1 << 16);
+    result_walk(self, query, all, NULL);
+    /* The newest job's first, the largest first, then by id. */
+    assert_memory_equal(all, "{\"cluster_id\":\"event_cluster_0002\",\"job\":\"ent\"", 46);
+    for (query.limit = 1; query.limit <= 34; query.limit++) {
+        result_walk(self, query, paged, NULL);
+        assert_string_equal(all, paged);
+    }
+    free(all);
+    free(paged);
+}
+
+static void result_commit_between(result_fixture_t *self, unsigned page)
+{
+    char job_id[32];
+    snprintf(job_id, sizeof job_id, "between-%u", page);
+    result_job_t job = {job_id, 1, LEVEL_EVENTS, 10000 + page, 30, 0, "new"};
+    assert_int_equal(result_write(self->writer, &job), OK);
+}
+
+static void a_walk_is_not_disturbed_by_a_commit_of_another_job(void **state)
+{
+    result_fixture_t *self = *state;
+    char *before = malloc(1 << 16);
+    char *during = malloc(1 << 16);
+    cluster_query_t query = result_any();
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    result_walk(self, query, before, NULL);
+    query.limit = 6;
+    result_walk(self, query, during, result_commit_between);
+    assert_string_equal(before, during);
+    result_walk(self, query, during, NULL); /* a new walk sees the new job */
+    assert_non_null(strstr(during, "between-"));
+    free(before);
+    free(during);
+}
+
+static void a_forged_cursor_is_refused(void **state)
+{
+    result_fixture_t *self = *state;
+    const char *bad[] = {"",
+                         "x",
+                         "1~0~5~id",
+                         "2~0~5~id~job-1",
+                         "1~1~5~id~job-1",
+                         "1~0~-5~id~job-1",
+                         "1~0~5~i'd~job-1",
+                         "1~0~5~id~job-1~a~b~c~d",
+                         "1~0~5~id~job-1~",
+                         "1~0~99999999999~id~job-1",
+                         "1~0~5~id~../../etc"};
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cluster_query_t query = result_any();
+        cluster_page_t page;
+        error_t error = ERROR_INIT;
+        query.cursor = bad[i];
+        int code = self->reader->verbs->clusters(self->reader, &query, &page, &error);
+        if (code == OK) /* a trailing '~' is the one that reads as nothing more */
+            cluster_page_clear(&page);
+        assert_true(code == ERR_USAGE || !strcmp(bad[i], "1~0~5~id~job-1~"));
+        assert_true(code == OK || !strcmp(error.field, "cursor"));
+    }
+    cluster_query_t query = result_any();
+    query.job_id = "job-1";
+    query.cursor = "1~0~5~id~job-2";
+    assert_int_equal(result_count(self->reader, &query), -1 - ERR_USAGE);
+}
+
+/* ---- crashes and concurrency ---- */
+
+/* Writes the job again and again, epoch after epoch, until it is killed. */
+static void result_write_until_killed(result_fixture_t *self, int pipe_end)
+{
+    result_store_t *store = NULL;
+    if (self->factory->open(self->place, 0, &store, NULL) != OK)
+        _exit(1);
+    for (uint32_t epoch = 1;; epoch++) {
+        char mark[16];
+        snprintf(mark, sizeof mark, "%u", epoch);
+        result_job_t job = {"killed", epoch, LEVEL_EVENTS, epoch, 40, 5, mark};
+        if (result_write(store, &job) != OK)
+            _exit(1);
+        if (write(pipe_end, &epoch, sizeof epoch) != (ssize_t)sizeof epoch)
+            _exit(1);
+    }
+}
+
+/* All 40 clusters of one writing, or none: 1 and the mark of it, or 0. */
+static int result_whole(result_store_t *store, uint32_t *mark)
+{
+    cluster_query_t query = result_any();
+    cluster_page_t page;
+    query.job_id = "killed";
+    int code = store->verbs->clusters(store, &query, &page, NULL);
+    if (code == ERR_NOT_FOUND)
+        return 0;
+    assert_int_equal(code, OK);
+    assert_int_equal(page.count, 40);
+    assert_int_equal(page.total, 40);
+    for (size_t i = 0; i < page.count; i++) {
+        uint32_t one = (uint32_t)strtoul(strstr(page.json[i], "mark\":\"") + 7, NULL, 10);
+        assert_true(i == 0 || one == *mark);
+        *mark = one;
+    }
+    cluster_page_clear(&page);
+    return 1;
+}
+
+static void kill_9_leaves_all_of_a_commit_or_nothing(void **state)
+{
+    result_fixture_t *self = *state;
+    for (useconds_t round = 0; round < 12; round++) {
+        int ends[2];
+        uint32_t epoch = 0;
+        uint32_t acknowledged = 0;
+        uint32_t found = 0;
+        self->writer->verbs->remove_job(self->writer, "killed", NULL);
+        assert_int_equal(pipe(ends), 0);
+        pid_t child = fork();
+        if (child == 0)
+            result_write_until_killed(self, ends[1]);
+        close(ends[1]);
+        usleep(1000 + round * round * 700);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        while (read(ends[0], &epoch, sizeof epoch) == (ssize_t)sizeof epoch)
+            acknowledged = epoch;
+        close(ends[0]);
+        int whole = result_whole(self->reader, &found);
+        assert_true(!acknowledged || whole);
+        assert_true(found == acknowledged || found == acknowledged + 1);
+    }
+    /* The place still works, and the leftovers do not show. */
+    assert_int_equal(result_write(self->writer, &TWENTY), OK);
+}
+
+static void a_reader_never_sees_part_of_a_commit(void **state)
+{
+    result_fixture_t *self = *state;
+    int ends[2];
+    uint32_t epoch = 0;
+    uint32_t last = 0;
+    uint32_t mark = 0;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0)
+        result_write_until_killed(self, ends[1]);
+    close(ends[1]);
+    while (epoch < 25 && read(ends[0], &epoch, sizeof epoch) == (ssize_t)sizeof epoch) {
+        assert_true(result_whole(self->reader, &mark));
+        assert_true(mark >= epoch && mark >= last);
+        last = mark;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    close(ends[0]);
+    assert_int_equal(epoch, 25);
+}
+
+static void a_hundred_thousand_members_are_kept(void **state)
+{
+    result_fixture_t *self = *state;
+    enum { MEMBERS = 100000 };
+    member_row_t *members = calloc(MEMBERS, sizeof *members);
+    char(*ids)[16] = calloc(MEMBERS, sizeof *ids);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        snprintf(ids[i], sizeof ids[i], "m%07u", i * 7919 % MEMBERS);
+        members[i] = (member_row_t){ids[i], ids[i], ids[i / 10], "core", 1, 0, 1};
+    }
+    result_job_t job = {"large", 1, LEVEL_EVENTS, 1, 0, 0, ""};
+    result_job_row_t row = result_row(&job);
+    cluster_row_t cluster = {.cluster_id = "c",
+                             .label = "l",
+                             .domain = "",
+                             .type = "",
+                             .entities = "",
+                             .time_start_ms = TIME_NONE,
+                             .time_end_ms = TIME_NONE,
+                             .size = MEMBERS,
+                             .json = "{}",
+                             .json_length = 2,
+                             .members = members,
+                             .member_count = MEMBERS};
+    int64_t start = clock_monotonic_ms();
+    assert_int_equal(self->writer->verbs->begin_job(self->writer, "large", 1, NULL), OK);
+    assert_int_equal(self->writer->verbs->add_cluster(self->writer, &cluster, NULL), OK);
+    assert_int_equal(self->writer->verbs->commit_job(self->writer, &row, NULL), OK);
+    int64_t written = clock_monotonic_ms();
+    cluster_query_t query = result_any();
+    query.member_id = "m0012345";
+    assert_int_equal(result_count(self->reader, &query), 1);
+    query.member_id = "m9999999";
+    assert_int_equal(result_count(self->reader, &query), 0);
+    print_message("  100,000 members: written in %lld ms, found in %lld ms\n",
+                  (long long)(written - start), (long long)(clock_monotonic_ms() - written));
+    free(members);
+    free(ids);
+}
+
+static void a_store_answers_a_ping(void **state)
+{
+    result_fixture_t *self = *state;
+    assert_int_equal(self->reader->verbs->ping(self->reader, NULL), OK);
+    assert_true(strlen(self->reader->verbs->name) > 0);
+}
+
+static int result_suite(result_factory_t *factory)
+{
+#define RESULT_TEST(name)                                                                          \
+    cmocka_unit_test_prestate_setup_teardown(name, result_set_up, result_tear_down, factory)
+    const struct CMUnitTest tests[] = {
+        RESULT_TEST(nothing_is_there_before_the_commit),
+        RESULT_TEST(a_rollback_leaves_nothing),
+        RESULT_TEST(a_second_commit_of_an_epoch_replaces_nothing),
+        RESULT_TEST(a_later_epoch_replaces_and_an_older_one_conflicts),
+        RESULT_TEST(an_epoch_overtaken_while_writing_conflicts),
+        RESULT_TEST(a_removed_job_is_gone_and_others_stay),
+        RESULT_TEST(the_verbs_keep_their_order),
+        RESULT_TEST(a_failed_row_fails_the_commit),
+        RESULT_TEST(a_job_is_described),
+        RESULT_TEST(statistics_are_of_the_newest_job_of_each_level),
+        RESULT_TEST(a_cluster_of_two_jobs_is_the_newest_ones),
+        RESULT_TEST(every_filter_narrows),
+        RESULT_TEST(words_of_the_label_match_in_any_case),
+        RESULT_TEST(a_search_that_asks_too_much_is_refused),
+        RESULT_TEST(pages_of_any_size_give_the_same_list),
+        RESULT_TEST(a_walk_is_not_disturbed_by_a_commit_of_another_job),
+        RESULT_TEST(a_forged_cursor_is_refused),
+        RESULT_TEST(kill_9_leaves_all_of_a_commit_or_nothing),
+        RESULT_TEST(a_reader_never_sees_part_of_a_commit),
+        RESULT_TEST(a_hundred_thousand_members_are_kept),
+        RESULT_TEST(a_store_answers_a_ping),
+    };
+    return cmocka_run_group_tests_name("result store", tests, NULL, NULL);
+}
+
+#endif
