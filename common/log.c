@@ -1,5 +1,6 @@
 #include "common/log.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -53,41 +54,24 @@ int log_level_parse(const char *name, log_level_t *out)
     return 0;
 }
 
-/* Length of the well-formed UTF-8 sequence at `text` (RFC 3629), 0 when it is malformed. */
-static size_t utf8_length(const unsigned char *text)
-{
-    unsigned char first = text[0];
-    if (first < 0x80)
-        return 1;
-    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0; /* a NUL stops here, so nothing past the end is read */
-    }
-    if ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f) ||
-        (first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return length;
-}
-
 /* A broken byte becomes U+FFFD: a line that is no JSON would be lost to every log reader. */
 static void write_text(FILE *stream, const char *value)
 {
-    const unsigned char *text = (const unsigned char *)(value ? value : "");
+    const char *text = value ? value : "";
+    size_t left = strlen(text);
     fputc('"', stream);
-    while (*text != '\0') {
-        size_t length = utf8_length(text);
+    while (left > 0) {
+        size_t length = utf8_sequence(text, left);
         if (length == 0)
             fputs("\\ufffd", stream);
-        else if (*text < 0x20 || *text == 0x7f)
-            fprintf(stream, "\\u%04x", *text);
+        else if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            fprintf(stream, "\\u%04x", (unsigned char)*text);
         else if (*text == '"' || *text == '\\')
             fprintf(stream, "\\%c", *text);
         else
             fwrite(text, 1, length, stream);
         text += length == 0 ? 1 : length;
+        left -= length == 0 ? 1 : length;
     }
     fputc('"', stream);
 }

@@ -10,7 +10,10 @@
  * document_id comes from the metadata, else from source_id: a document's source_id is its
  * document_id; for the other levels the longest suffix `_event_<digits>`, `_entity_<digits>` or
  * `_storyline_<digits>` is cut off; a source_id without such a suffix has no document.
- * A storyline's documents come from its event_ids by the same rule. */
+ * A storyline's documents come from its event_ids by the same rule; its document_id is that of the
+ * first event that has one.
+ *
+ * NaN, Infinity and -Infinity, which Python writes, are read as numbers that nobody asks for. */
 #ifndef STAGE4_COMMON_INPUT_CATALOG_H
 #define STAGE4_COMMON_INPUT_CATALOG_H
 
@@ -42,7 +45,7 @@ const char *problem_name(problem_kind_t kind); /* "no_metadata" ... */
 typedef struct {
     problem_kind_t kind;
     uint32_t row; /* UINT32_MAX when the problem has no row */
-    const char *vector_id; /* may be "" */
+    const char *vector_id; /* at most 256 bytes of it; may be "" */
 } problem_t;
 
 /* A string inside the catalog: not NUL-terminated, lives as long as the catalog. */
@@ -68,6 +71,10 @@ int catalog_check(const catalog_t *self, error_t *error);
 string_view_t catalog_vector_id(const catalog_t *self, uint32_t row);
 string_view_t catalog_source_id(const catalog_t *self, uint32_t row);
 string_view_t catalog_document_id(const catalog_t *self, uint32_t row); /* empty when none */
+/* The distinct documents of a row in the order of their bytes: those of a storyline's events, else
+ * at most its document_id. */
+size_t catalog_document_count(const catalog_t *self, uint32_t row);
+string_view_t catalog_document(const catalog_t *self, uint32_t row, size_t index);
 /* title | event_description | entity_text | storyline_summary, at most 512 bytes, cut at a UTF-8
  * boundary; empty when none. */
 string_view_t catalog_text(const catalog_t *self, uint32_t row);
@@ -82,8 +89,13 @@ string_view_t catalog_type(const catalog_t *self, uint32_t row);
 int64_t catalog_time_ms(const catalog_t *self, uint32_t row);
 int64_t catalog_time_end_ms(const catalog_t *self, uint32_t row);
 
-/* The row's `metadata` object as it stands in the file (raw JSON), read with pread. The caller
- * frees *json. */
+/* The valid rows, sorted by the bytes of their vector_id; as many as catalog_valid_rows. */
+const uint32_t *catalog_id_order(const catalog_t *self);
+uint32_t catalog_valid_rows(const catalog_t *self);
+
+/* The row's `metadata` object as it stands in the file (raw JSON), read with pread; NaN and the
+ * infinities become null. NUL-terminated; the caller frees *json. ERR_SHAPE for a row that was left
+ * out, ERR_CHANGED, ERR_IO, ERR_MEMORY. */
 int catalog_metadata(const catalog_t *self, uint32_t row, char **json, size_t *length,
                      error_t *error);
 
