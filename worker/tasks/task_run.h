@@ -1,7 +1,7 @@
 /* task_run.h - runs one task: vectors and inputs in, one payload out, no sockets.
  *
- * The payload is a function of the task, the index and the inputs alone: not of threads, SIMD width,
- * or what ran before. One file a task kind stands behind this header. */
+ * The payload is a function of the task, the index and the inputs alone: not of threads, SIMD
+ * width, or what ran before. One file a task kind stands behind this header. */
 #ifndef STAGE4_WORKER_TASKS_TASK_RUN_H
 #define STAGE4_WORKER_TASKS_TASK_RUN_H
 
@@ -18,7 +18,8 @@ typedef int (*task_input_fn)(void *context, const sha256_t *sha256, const void *
 
 typedef struct {
     compute_t *compute;
-    const flat_index_t *index; /* opened and checked against task->index_fingerprint by the caller */
+    const flat_index_t
+        *index; /* opened and checked against task->index_fingerprint by the caller */
     task_input_fn input;
     void *input_context;
     atomic_uint_fast64_t *work_done; /* grows to task->work */

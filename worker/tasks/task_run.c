@@ -1,0 +1,49 @@
+#include "worker/tasks/task_run.h"
+
+#include "worker/tasks/task_state.h"
+
+static const task_kind_fn KINDS[TASK_KIND_COUNT] = {
+    [TASK_KNN] = task_knn,       [TASK_REACH] = task_reach,         [TASK_SEED] = task_seed,
+    [TASK_ASSIGN] = task_assign, [TASK_SUMMARISE] = task_summarise,
+};
+
+static int open_plan(task_state_t *state, error_t *error)
+{
+    const flat_index_t *index = state->context->index;
+    const void *bytes;
+    size_t length;
+    int code = task_state_bytes(state, "plan", &bytes, &length, error);
+    if (!code)
+        code = plan_view_open(&state->plan, bytes, length, flat_index_rows(index), error);
+    if (code)
+        return code;
+    if (state->plan.dimension == state->task->dimension &&
+        flat_index_dimension(index) == state->task->dimension)
+        return OK;
+    return error_set(error, ERR_PROTOCOL, "task has %u dimensions, its plan %u, the index %u",
+                     state->task->dimension, state->plan.dimension, flat_index_dimension(index));
+}
+
+int task_run(const task_t *task, const task_context_t *context, uint8_t **payload, size_t *length,
+             error_t *error)
+{
+    task_state_t state = {.task = task, .context = context, .dimension = task->dimension};
+    *payload = NULL;
+    *length = 0;
+    if ((unsigned)task->kind >= TASK_KIND_COUNT)
+        return error_set(error, ERR_PROTOCOL, "unknown task kind %d", (int)task->kind);
+    if (task->segment_count && !task->segments)
+        return error_set(error, ERR_PROTOCOL, "a task of %u segments without them",
+                         task->segment_count);
+    int code = open_plan(&state, error);
+    if (!code) {
+        screen_init(&state.screen, state.dimension);
+        code = task_state_check_stop(&state, error);
+    }
+    if (!code)
+        code = KINDS[task->kind](&state, payload, length, error);
+    if (!code)
+        task_state_advance(&state, task->work);
+    plan_view_close(&state.plan);
+    return code;
+}
