@@ -159,7 +159,8 @@ static int64_t floor_divide(int64_t value, int64_t by)
 void time_format(int64_t time_ms, char out[32])
 {
     int64_t days = floor_divide(time_ms, DAY_MS);
-    int64_t rest = time_ms - days * DAY_MS;
+    int64_t rest = time_ms % DAY_MS;
+    rest += rest < 0 ? DAY_MS : 0;
     int64_t year;
     int month, day;
     civil_from_days(days, &year, &month, &day);
