@@ -19,11 +19,11 @@
 
 typedef struct {
     const char *job_id;
-    const job_spec_t *spec;      /* as_of resolved */
-    const char *indices_folder;  /* read-only */
-    const char *cache_folder;    /* for catalogs; NULL none */
+    const job_spec_t *spec;     /* as_of resolved */
+    const char *indices_folder; /* read-only */
+    const char *cache_folder;   /* for catalogs; NULL none */
     spool_t *spool;
-    const atomic_int *stop;      /* non-zero: give up soon with ERR_CANCELLED */
+    const atomic_int *stop; /* non-zero: give up soon with ERR_CANCELLED */
     /* The stage that has finished; first = 1 and nothing else for the very first call. */
     int first;
     uint32_t stage_number;
@@ -39,10 +39,16 @@ typedef struct {
     uint32_t task_count; /* >= 1 unless last */
     sha256_t stage_sha;  /* the next stage_t, encoded; zeros when last */
     sha256_t state_sha;
-    uint64_t work;       /* of all its tasks */
-    char phase[48];      /* for people: "neighbours", "tree, round 3", "k-means, step 7" */
+    uint64_t work;  /* of all its tasks */
+    char phase[48]; /* for people: "neighbours", "tree, round 3", "k-means, step 7" */
 } advance_output_t;
 
+/* ERR_NOT_FOUND with error->field "task:<number>": the result of that task cannot be read or makes
+ * no sense; it must run again. Other codes fail the job. */
 int advance(const advance_input_t *input, advance_output_t *out, error_t *error);
+
+/* The index's fingerprint that the tasks of a stage carry, from the state that stands beside it. */
+int advance_index_fingerprint(spool_t *spool, const char *job_id, const sha256_t *state_sha,
+                              sha256_t *out, error_t *error);
 
 #endif

@@ -1,0 +1,93 @@
+#include "coordinator/merge/advance.h"
+
+#include "coordinator/merge/steps.h"
+#include "coordinator/plan/planner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const sha256_t *step_input(const step_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->stage.input_count; i++)
+        if (!strcmp(self->stage.inputs[i].name, name))
+            return &self->stage.inputs[i].sha256;
+    return NULL;
+}
+
+void step_report(step_t *self, const char *key, json_t *value)
+{
+    json_object_set_new(self->checkpoint.report, key, value);
+}
+
+/* Plans, and makes the checkpoint that a later call would read. */
+static int plan_first(step_t *self, error_t *error)
+{
+    const advance_input_t *input = self->input;
+    checkpoint_t *checkpoint = &self->checkpoint;
+    planned_t planned = {0};
+    uint8_t *bytes = NULL;
+    size_t length;
+    int code = planner_run(input->spec, input->indices_folder, input->cache_folder, input->stop,
+                           &planned, error);
+    if (code != OK)
+        return code;
+    checkpoint->plan = planned.plan;
+    checkpoint->report = planned.report;
+    checkpoint->index_fingerprint = planned.index_fingerprint;
+    checkpoint->metadata_fingerprint = planned.metadata_fingerprint;
+    code = plan_encode(&checkpoint->plan, &bytes, &length, error);
+    return code == OK ? payload_save_bytes(input, bytes, length, &checkpoint->plan_sha, error)
+                      : code;
+}
+
+static int read_stage(step_t *self, error_t *error)
+{
+    const advance_input_t *input = self->input;
+    uint8_t *bytes = NULL;
+    size_t length;
+    int code = spool_get(input->spool, input->job_id, &input->stage_sha, &bytes, &length, error);
+    if (code == OK)
+        code = stage_decode(bytes, length, &self->stage, error);
+    free(bytes);
+    if (code == OK && self->stage.task_count != input->result_count)
+        code = error_set(error, ERR_INTERNAL, "%u results of a stage of %u tasks",
+                         input->result_count, self->stage.task_count);
+    if (code == ERR_NOT_FOUND || code == ERR_INPUT)
+        code = error_set(error, ERR_IO, "stage %u of the job is lost from the spool",
+                         input->stage_number);
+    return code;
+}
+
+static int fold(step_t *self, advance_output_t *out, error_t *error)
+{
+    static int (*const FOLDS[TASK_KIND_COUNT])(step_t *, advance_output_t *, error_t *) = {
+        [TASK_KNN] = hdbscan_after_knn,   [TASK_REACH] = hdbscan_after_reach,
+        [TASK_SEED] = kmeans_after_seed,  [TASK_ASSIGN] = kmeans_after_assign,
+        [TASK_SUMMARISE] = summarise_end,
+    };
+    int code = read_stage(self, error);
+    if (code == OK)
+        code = checkpoint_read(&self->checkpoint, self->input, error);
+    return code == OK ? FOLDS[self->stage.kind](self, out, error) : code;
+}
+
+static int begin(step_t *self, advance_output_t *out, error_t *error)
+{
+    int code = plan_first(self, error);
+    if (code != OK)
+        return code;
+    return self->input->spec->algorithm == ALGORITHM_HDBSCAN ? hdbscan_begin(self, out, error)
+                                                             : kmeans_begin(self, out, error);
+}
+
+int advance(const advance_input_t *input, advance_output_t *out, error_t *error)
+{
+    step_t step = {.input = input};
+    memset(out, 0, sizeof *out);
+    int code = advance_stopped(input, error);
+    if (code == OK)
+        code = input->first ? begin(&step, out, error) : fold(&step, out, error);
+    checkpoint_clear(&step.checkpoint);
+    stage_clear(&step.stage);
+    return code;
+}

@@ -1,0 +1,321 @@
+#include "coordinator/merge/boruvka.h"
+
+#include "coordinator/merge/disjoint_set.h"
+#include "proto/payload.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct boruvka {
+    neighbour_lists_t lists;
+    uint32_t *parent;       /* union-find; flat (parent[i] is the root) after every pass */
+    edge_t *best;           /* by root: its lightest known outgoing edge */
+    uint8_t *certified;     /* by root */
+    uint32_t *size;         /* by root */
+    uint32_t *partition_of; /* by slot */
+    edge_t *bound;          /* by slot */
+    edge_t *forest;
+    size_t forest_count;
+    edge_t *found;
+    size_t found_count;
+    size_t found_capacity;
+    uint32_t *query;
+    float *floor;
+    size_t query_count;
+};
+
+/* Everything row i has not listed comes after this edge. Unlisted rows j have (d2, j) after the
+ * last entry's (d2, slot), and core_i is at most the last d2: an unlisted edge weighs at least
+ * that, and when it weighs just that, j is larger than the last entry's slot. */
+static edge_t list_bound(const neighbour_lists_t *lists, uint32_t i, uint32_t others)
+{
+    const uint32_t *neighbour = lists->neighbour + (size_t)i * lists->k;
+    if (lists->k == 0)
+        return others == 0 ? edge_none() : (edge_t){-1, 0, 0};
+    uint32_t last = neighbour[lists->k - 1];
+    if (last == SLOT_NONE || lists->k >= others)
+        return edge_none();
+    float weight = lists->d2[(size_t)i * lists->k + lists->k - 1];
+    return i < last ? (edge_t){weight, i, last} : (edge_t){weight, last, UINT32_MAX};
+}
+
+static void init_bounds(boruvka_t *self)
+{
+    const neighbour_lists_t *lists = &self->lists;
+    for (uint32_t p = 0; p < lists->partition_count; p++) {
+        uint32_t begin = lists->partition_begin[p], end = lists->partition_begin[p + 1];
+        for (uint32_t i = begin; i < end; i++)
+            self->bound[i] =
+                isinf(lists->core[i]) ? edge_none() : list_bound(lists, i, end - begin - 1);
+    }
+}
+
+static int allocate(boruvka_t *self)
+{
+    size_t n = self->lists.count > 0 ? self->lists.count : 1;
+    self->parent = malloc(n * sizeof *self->parent);
+    self->best = malloc(n * sizeof *self->best);
+    self->certified = malloc(n);
+    self->size = malloc(n * sizeof *self->size);
+    self->partition_of = malloc(n * sizeof *self->partition_of);
+    self->bound = malloc(n * sizeof *self->bound);
+    self->forest = malloc(n * sizeof *self->forest);
+    self->query = malloc(n * sizeof *self->query);
+    self->floor = malloc(n * sizeof *self->floor);
+    return self->parent && self->best && self->certified && self->size && self->partition_of &&
+           self->bound && self->forest && self->query && self->floor;
+}
+
+static int add_found(boruvka_t *self, const edge_t *edge)
+{
+    if (self->found_count == self->found_capacity) {
+        size_t capacity = self->found_capacity ? self->found_capacity * 2 : 256;
+        edge_t *grown = realloc(self->found, capacity * sizeof *grown);
+        if (grown == NULL)
+            return 0;
+        self->found = grown;
+        self->found_capacity = capacity;
+    }
+    self->found[self->found_count++] = *edge;
+    return 1;
+}
+
+static int edge_in_partition(const boruvka_t *self, const edge_t *edge)
+{
+    return edge->a < edge->b && edge->b < self->lists.count &&
+           self->partition_of[edge->a] == self->partition_of[edge->b];
+}
+
+static int restore(boruvka_t *self, const boruvka_state_t *state, error_t *error)
+{
+    memcpy(self->bound, state->bound, self->lists.count * sizeof *self->bound);
+    for (size_t i = 0; i < state->forest_count; i++) {
+        const edge_t *edge = &state->forest[i];
+        if (!edge_in_partition(self, edge) || !disjoint_set_join(self->parent, edge->a, edge->b))
+            return error_set(error, ERR_SHAPE, "edge %zu of the stored forest closes a circle", i);
+        self->forest[self->forest_count++] = *edge;
+    }
+    for (size_t i = 0; i < state->found_count; i++) {
+        if (!edge_in_partition(self, &state->found[i]))
+            return error_set(error, ERR_SHAPE, "stored edge %zu joins no slots", i);
+        if (!add_found(self, &state->found[i]))
+            return error_set(error, ERR_MEMORY, "out of memory for edges");
+    }
+    return OK;
+}
+
+int boruvka_new(const neighbour_lists_t *lists, const boruvka_state_t *state, boruvka_t **out,
+                error_t *error)
+{
+    int code = OK;
+    boruvka_t *self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return error_set(error, ERR_MEMORY, "out of memory for a spanning tree");
+    self->lists = *lists;
+    if (!allocate(self)) {
+        code = error_set(error, ERR_MEMORY, "out of memory for a tree of %u rows", lists->count);
+        goto fail;
+    }
+    disjoint_set_init(self->parent, lists->count);
+    for (uint32_t p = 0; p < lists->partition_count; p++)
+        for (uint32_t i = lists->partition_begin[p]; i < lists->partition_begin[p + 1]; i++)
+            self->partition_of[i] = p;
+    if (state == NULL)
+        init_bounds(self);
+    else if ((code = restore(self, state, error)) != OK)
+        goto fail;
+    *out = self;
+    return OK;
+fail:
+    boruvka_destroy(&self);
+    return code;
+}
+
+void boruvka_destroy(boruvka_t **self_p)
+{
+    boruvka_t *self = *self_p;
+    if (self == NULL)
+        return;
+    free(self->parent);
+    free(self->best);
+    free(self->certified);
+    free(self->size);
+    free(self->partition_of);
+    free(self->bound);
+    free(self->forest);
+    free(self->found);
+    free(self->query);
+    free(self->floor);
+    free(self);
+    *self_p = NULL;
+}
+
+static void flatten(boruvka_t *self)
+{
+    /* Parents are never larger than their children, so one ascending sweep reaches the roots. */
+    for (uint32_t i = 0; i < self->lists.count; i++)
+        self->parent[i] = self->parent[self->parent[i]];
+}
+
+static void offer(boruvka_t *self, const edge_t *edge)
+{
+    uint32_t x = self->parent[edge->a], y = self->parent[edge->b];
+    if (x == y)
+        return;
+    if (edge_compare(edge, &self->best[x]) < 0)
+        self->best[x] = *edge;
+    if (edge_compare(edge, &self->best[y]) < 0)
+        self->best[y] = *edge;
+}
+
+static void offer_listed(boruvka_t *self, uint32_t i)
+{
+    const neighbour_lists_t *lists = &self->lists;
+    const uint32_t *neighbour = lists->neighbour + (size_t)i * lists->k;
+    const float *d2 = lists->d2 + (size_t)i * lists->k;
+    for (uint32_t m = 0; m < lists->k && neighbour[m] != SLOT_NONE; m++) {
+        uint32_t j = neighbour[m];
+        if (self->parent[i] == self->parent[j])
+            continue;
+        float weight = fmaxf(d2[m], fmaxf(lists->core[i], lists->core[j]));
+        edge_t edge = edge_between(i, j, weight);
+        if (weight < INFINITY)
+            offer(self, &edge);
+    }
+}
+
+/* An edge inside one component never matters again. */
+static void drop_inner(boruvka_t *self)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < self->found_count; i++) {
+        edge_t edge = self->found[i];
+        if (self->parent[edge.a] != self->parent[edge.b])
+            self->found[kept++] = edge;
+    }
+    self->found_count = kept;
+}
+
+static void find_best(boruvka_t *self)
+{
+    uint32_t n = self->lists.count;
+    flatten(self);
+    drop_inner(self);
+    for (uint32_t i = 0; i < n; i++) {
+        self->best[i] = edge_none();
+        self->certified[i] = 1;
+        self->size[i] = 0;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        offer_listed(self, i);
+    for (size_t i = 0; i < self->found_count; i++)
+        offer(self, &self->found[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t root = self->parent[i];
+        self->size[root]++;
+        if (edge_compare(&self->best[root], &self->bound[i]) > 0)
+            self->certified[root] = 0;
+    }
+}
+
+static size_t merge_certified(boruvka_t *self)
+{
+    size_t merged = 0;
+    for (uint32_t root = 0; root < self->lists.count; root++) {
+        if (self->size[root] == 0 || !self->certified[root])
+            continue;
+        edge_t edge = self->best[root];
+        if (isinf(edge.weight) || !disjoint_set_join(self->parent, edge.a, edge.b))
+            continue;
+        self->forest[self->forest_count++] = edge;
+        merged++;
+    }
+    return merged;
+}
+
+/* Of the components of [begin, end) that cannot be certified all but the largest search: each of
+ * the others joins something in the next round, which at least halves their number. One alone has
+ * nobody left to join, else its neighbour would not be done. */
+static uint32_t largest_open(const boruvka_t *self, uint32_t begin, uint32_t end,
+                             uint32_t *open_count)
+{
+    uint32_t largest = SLOT_NONE;
+    *open_count = 0;
+    for (uint32_t root = begin; root < end; root++) {
+        if (self->size[root] == 0 || self->certified[root])
+            continue;
+        ++*open_count;
+        if (largest == SLOT_NONE || self->size[root] > self->size[largest])
+            largest = root;
+    }
+    return largest;
+}
+
+static void collect_queries(boruvka_t *self)
+{
+    const neighbour_lists_t *lists = &self->lists;
+    self->query_count = 0;
+    for (uint32_t p = 0; p < lists->partition_count; p++) {
+        uint32_t begin = lists->partition_begin[p], end = lists->partition_begin[p + 1], open;
+        uint32_t skipped = largest_open(self, begin, end, &open);
+        if (open < 2)
+            continue;
+        for (uint32_t i = begin; i < end; i++) {
+            uint32_t root = self->parent[i];
+            if (root == skipped || edge_compare(&self->best[root], &self->bound[i]) <= 0)
+                continue;
+            self->query[self->query_count] = i;
+            self->floor[self->query_count++] = self->best[root].weight;
+        }
+    }
+}
+
+int boruvka_run(boruvka_t *self, const atomic_int *stop, error_t *error)
+{
+    do {
+        if (stop != NULL && atomic_load(stop))
+            return error_set(error, ERR_CANCELLED, "the merge was stopped");
+        find_best(self);
+    } while (merge_certified(self) > 0);
+    collect_queries(self);
+    return OK;
+}
+
+boruvka_queries_t boruvka_queries(const boruvka_t *self)
+{
+    return (boruvka_queries_t){self->query_count, self->query, self->floor};
+}
+
+const uint32_t *boruvka_component(const boruvka_t *self) { return self->parent; }
+
+int boruvka_learn(boruvka_t *self, size_t query, const edge_t *edge, error_t *error)
+{
+    if (query >= self->query_count)
+        return error_set(error, ERR_SHAPE, "there is no query %zu", query);
+    uint32_t slot = self->query[query];
+    if (edge == NULL) {
+        self->bound[slot] = (edge_t){self->floor[query], UINT32_MAX, UINT32_MAX};
+        return OK;
+    }
+    if (!edge_in_partition(self, edge) || (edge->a != slot && edge->b != slot))
+        return error_set(error, ERR_SHAPE, "the edge (%u, %u) is not one of slot %u", edge->a,
+                         edge->b, slot);
+    if (self->parent[edge->a] == self->parent[edge->b])
+        return error_set(error, ERR_SHAPE, "the edge (%u, %u) does not leave its component",
+                         edge->a, edge->b);
+    if (!(edge->weight >= 0 && edge->weight <= self->floor[query] && edge->weight < INFINITY))
+        return error_set(error, ERR_SHAPE, "the edge (%u, %u) weighs %g, over its floor of %g",
+                         edge->a, edge->b, (double)edge->weight, (double)self->floor[query]);
+    if (!add_found(self, edge))
+        return error_set(error, ERR_MEMORY, "out of memory for edges");
+    if (edge_compare(edge, &self->bound[slot]) > 0)
+        self->bound[slot] = *edge;
+    return OK;
+}
+
+boruvka_state_t boruvka_state(const boruvka_t *self)
+{
+    return (boruvka_state_t){self->forest, self->forest_count, self->found, self->found_count,
+                             self->bound};
+}

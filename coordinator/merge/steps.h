@@ -1,0 +1,34 @@
+/* steps.h - the folds between the stages: one function for each stage that ends.
+ *
+ * Each reads the checkpoint's columns and the stage's results, and leaves the next stage or the
+ * outcome (advance.h). */
+#ifndef STAGE4_COORDINATOR_MERGE_STEPS_H
+#define STAGE4_COORDINATOR_MERGE_STEPS_H
+
+#include "coordinator/merge/checkpoint.h"
+#include "coordinator/merge/clustering.h"
+
+typedef struct {
+    const advance_input_t *input;
+    checkpoint_t checkpoint;
+    stage_t stage; /* the one that has finished; zeros after planning */
+} step_t;
+
+/* hdbscan.c */
+int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error);
+int hdbscan_after_knn(step_t *self, advance_output_t *out, error_t *error);
+int hdbscan_after_reach(step_t *self, advance_output_t *out, error_t *error);
+/* kmeans.c */
+int kmeans_begin(step_t *self, advance_output_t *out, error_t *error);
+int kmeans_after_seed(step_t *self, advance_output_t *out, error_t *error);
+int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error);
+/* summarise.c: the labels are known. */
+int summarise_begin(step_t *self, const clustering_t *clustering, advance_output_t *out,
+                    error_t *error);
+int summarise_end(step_t *self, advance_output_t *out, error_t *error);
+
+/* The hash of the finished stage's input of that name; NULL when it has none. */
+const sha256_t *step_input(const step_t *self, const char *name);
+void step_report(step_t *self, const char *key, json_t *value); /* takes the reference */
+
+#endif

@@ -1,0 +1,151 @@
+/* summarise.c - from labels to the outcome: members, the summarise stage, the last state.
+ *
+ * State columns beside the common ones: labels u8[32], members u8[32]. */
+#include "coordinator/merge/steps.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Clusters share a task up to that many members: each is read and compared a few times. */
+#define MEMBERS_A_TASK 20000u
+
+static int save_labels(const step_t *self, const clustering_t *clustering, sha256_t *out,
+                       error_t *error)
+{
+    columns_writer_t *writer = columns_writer_new("labels");
+    columns_put(writer, "label", COLUMN_I32, clustering->label, clustering->count);
+    columns_put(writer, "strength", COLUMN_F32, clustering->strength, clustering->count);
+    columns_put(writer, "outlier", COLUMN_F32, clustering->outlier, clustering->count);
+    columns_put(writer, "cluster_partition", COLUMN_U32, clustering->cluster_partition,
+                clustering->cluster_count);
+    columns_put(writer, "persistence", COLUMN_F64, clustering->persistence,
+                clustering->cluster_count);
+    return payload_save(self->input, &writer, out, error);
+}
+
+static int save_members(const step_t *self, const clustering_t *clustering, sha256_t *out,
+                        error_t *error)
+{
+    uint32_t *begin = NULL, *member = NULL;
+    int code = clustering_members(clustering, &begin, &member, error);
+    if (code != OK)
+        return code;
+    columns_writer_t *writer = columns_writer_new("members");
+    columns_put(writer, "cluster_begin", COLUMN_U32, begin, (size_t)clustering->cluster_count + 1);
+    columns_put(writer, "member", COLUMN_U32, member, begin[clustering->cluster_count]);
+    code = payload_save(self->input, &writer, out, error);
+    free(begin);
+    free(member);
+    return code;
+}
+
+static int leave_outcome(step_t *self, const sha256_t *labels, const sha256_t *members,
+                         advance_output_t *out, error_t *error)
+{
+    uint32_t tasks = self->stage.task_count;
+    uint32_t *segment_begin = malloc(((size_t)tasks + 1) * sizeof *segment_begin);
+    if (segment_begin == NULL)
+        return error_set(error, ERR_MEMORY, "out of memory for %u summaries", tasks);
+    /* One segment a task, but cut or shared tasks would do as well: clusters are in order. */
+    segment_begin[0] = 0;
+    for (uint32_t t = 0; t < tasks; t++)
+        segment_begin[t + 1] = self->stage.segments[self->stage.segment_begin[t + 1] - 1].end;
+    columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "outcome");
+    if (writer != NULL) {
+        columns_put_sha(writer, "labels", labels);
+        columns_put_sha(writer, "members", members);
+        columns_put(writer, "summary", COLUMN_U8, self->input->results,
+                    tasks * sizeof *self->input->results);
+        columns_put(writer, "segment_begin", COLUMN_U32, segment_begin, (size_t)tasks + 1);
+    }
+    int code = payload_save(self->input, &writer, &out->state_sha, error);
+    out->last = 1;
+    snprintf(out->phase, sizeof out->phase, "writing");
+    free(segment_begin);
+    return code;
+}
+
+static void report_clustering(step_t *self, const clustering_t *clustering)
+{
+    uint32_t noise = 0;
+    for (uint32_t i = 0; i < clustering->count; i++)
+        noise += clustering->label[i] < 0;
+    step_report(self, "clusters", json_integer(clustering->cluster_count));
+    step_report(self, "noise", json_integer(noise));
+}
+
+/* One segment a task, so that a summary covers clusters [begin, end): clusters are gathered up to
+ * the task size here and never cut. */
+static void cut_clusters(const clustering_t *clustering, task_cutter_t *cutter)
+{
+    uint32_t begin = 0;
+    uint64_t members = 0;
+    for (uint32_t c = 0; c < clustering->cluster_count; c++) {
+        uint32_t size = clustering->cluster_size[c];
+        if (c > begin && members + size > MEMBERS_A_TASK) {
+            task_cutter_add(cutter, 0, begin, c, members);
+            begin = c;
+            members = 0;
+        }
+        members += size;
+    }
+    task_cutter_add(cutter, 0, begin, clustering->cluster_count, members);
+}
+
+int summarise_begin(step_t *self, const clustering_t *clustering, advance_output_t *out,
+                    error_t *error)
+{
+    sha256_t labels, members;
+    task_cutter_t cutter;
+    int code = save_labels(self, clustering, &labels, error);
+    if (code == OK)
+        code = save_members(self, clustering, &members, error);
+    if (code != OK)
+        return code;
+    report_clustering(self, clustering);
+    if (clustering->cluster_count == 0) {
+        stage_clear(&self->stage);
+        return leave_outcome(self, &labels, &members, out, error);
+    }
+    task_cutter_init(&cutter, TASK_SUMMARISE, 1, UINT32_MAX); /* quantum 1: nothing shares a task */
+    cut_clusters(clustering, &cutter);
+    task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
+    task_cutter_input(&cutter, "members", &members);
+    columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
+    if (writer != NULL) {
+        columns_put_sha(writer, "labels", &labels);
+        columns_put_sha(writer, "members", &members);
+    }
+    snprintf(out->phase, sizeof out->phase, "summaries");
+    return checkpoint_leave(self->input, &cutter, &writer, out, error);
+}
+
+/* The writer trusts the summaries: their shape is checked while a task can still run again. */
+static int check_summary(const step_t *self, uint32_t task, error_t *error)
+{
+    const segment_t *segment = &self->stage.segments[self->stage.segment_begin[task]];
+    size_t clusters = segment->end - segment->begin;
+    const float *centroid;
+    const double *similarity;
+    payload_t result = {0};
+    int code = result_open(&result, self->input, task, "summary", error);
+    if (code == OK)
+        code = payload_f32(&result, "centroid", clusters * self->checkpoint.plan.dimension,
+                           &centroid, error);
+    if (code == OK)
+        code = payload_f64(&result, "similarity_mean", clusters, &similarity, error);
+    payload_close(&result);
+    return code == OK ? OK : result_blame(task, code, error);
+}
+
+int summarise_end(step_t *self, advance_output_t *out, error_t *error)
+{
+    sha256_t labels, members;
+    int code = payload_sha(&self->checkpoint.payload, "labels", &labels, error);
+    if (code == OK)
+        code = payload_sha(&self->checkpoint.payload, "members", &members, error);
+    for (uint32_t t = 0; t < self->stage.task_count && code == OK; t++)
+        code = check_summary(self, t, error);
+    return code == OK ? leave_outcome(self, &labels, &members, out, error) : code;
+}
