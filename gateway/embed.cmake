@@ -1,0 +1,7 @@
+# cmake -DINPUT=file -DOUTPUT=file.c -P embed.cmake: a file as the array that openapi.h declares.
+file(READ ${INPUT} content HEX)
+string(LENGTH "${content}" digits)
+math(EXPR length "${digits} / 2")
+string(REGEX REPLACE "(..)" "0x\\1," content "${content}")
+string(REGEX REPLACE "(.................................................................................)" "\\1\n" content "${content}")
+file(WRITE ${OUTPUT} "#include \"gateway/openapi.h\"\n\nconst char openapi_yaml[] = {\n${content}0};\nconst size_t openapi_yaml_length = ${length};\n")
