@@ -90,7 +90,7 @@ static void count_lost(const worker_t *worker)
     }
 }
 
-/* The worker holds nothing any more, and did not say so itself. */
+/* The worker holds nothing any more, and did not say so itself. NULL: nobody is to blame. */
 static void worker_died(core_t *self, worker_t *worker, const char *how)
 {
     count_lost(worker);
@@ -99,7 +99,7 @@ static void worker_died(core_t *self, worker_t *worker, const char *how)
     uint32_t task = running == LEASE_NONE ? TASK_NONE : worker->leases[running].ref.task;
     while (worker->lease_count)
         end_lease_at(worker, worker->lease_count - 1);
-    if (!job || job_stopped(job))
+    if (!how || !job || job_stopped(job))
         return;
     error_t error = ERROR_INIT;
     error_set(&error, ERR_UNAVAILABLE, "the worker that ran it %s", how);
@@ -114,15 +114,28 @@ static worker_t *heard(core_t *self, uint32_t handle)
     return worker;
 }
 
+#define HELLO_REPEATS 4
+
+/* One hello may come several times (the network repeats it, or each of several questions who it is
+ * was answered): that is no death, and must not be held against a task. A worker that goes on
+ * saying hello is in a crash loop. */
+static int is_repeat(core_t *self, worker_t *worker)
+{
+    int quick = self->now_ms - worker->hello_ms < self->options.lease_ms;
+    worker->hello_repeats = quick ? worker->hello_repeats + 1 : 0;
+    return quick && worker->hello_repeats <= HELLO_REPEATS;
+}
+
 void worker_hello(core_t *self, const core_event_t *event)
 {
     worker_t *worker = heard(self, event->worker);
     if (worker)
-        worker_died(self, worker, "was started again");
+        worker_died(self, worker, is_repeat(self, worker) ? NULL : "was started again");
     else
         worker = worker_table_add(&self->workers, event->worker);
     worker->credit = event->credit;
     worker->heard_ms = self->now_ms;
+    worker->hello_ms = self->now_ms;
 }
 
 static int named_in(const core_event_t *event, const task_ref_t *ref)

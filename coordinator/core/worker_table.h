@@ -17,7 +17,9 @@ typedef struct {
     uint32_t handle;
     uint32_t credit;
     int64_t heard_ms;
-    lease_t *leases; /* in the order they were handed out */
+    int64_t hello_ms;
+    uint32_t hello_repeats; /* in quick succession */
+    lease_t *leases;        /* in the order they were handed out */
     size_t lease_count;
     size_t lease_capacity;
 } worker_t;

@@ -1,0 +1,94 @@
+/* The simulated ledger, spool and result store: what each operation changes for good. */
+#include "world.h"
+
+#include <string.h>
+
+static int save_job(world_t *self, const op_t *op)
+{
+    durable_t *row = &self->jobs[op->job].durable;
+    if (row->present && op->epoch < row->epoch)
+        return ERR_CONFLICT;
+    if (!row->present)
+        row->order = ++self->insert_count;
+    row->present = 1;
+    row->epoch = op->epoch;
+    row->state = op->state;
+    row->error = op->error;
+    return OK;
+}
+
+static int save_stage(world_t *self, const op_t *op)
+{
+    durable_t *row = &self->jobs[op->job].durable;
+    if (!row->present || op->epoch < row->epoch)
+        return ERR_CONFLICT;
+    if (!row->has_stage || row->stage != op->stage)
+        memset(row->tasks, 0, sizeof row->tasks);
+    row->has_stage = 1;
+    row->stage_epoch = op->epoch;
+    row->stage = op->stage;
+    row->task_count = op->task_count;
+    row->last = op->last;
+    row->stage_sha = op->stage_sha;
+    row->state_sha = op->state_sha;
+    return OK;
+}
+
+static int save_result(world_t *self, const op_t *op)
+{
+    durable_t *row = &self->jobs[op->job].durable;
+    const payload_t *payload = NULL;
+    for (size_t i = 0; i < self->payload_count; i++) {
+        if (self->payloads[i].worker == op->worker && same_key(&self->payloads[i].key, &op->key))
+            payload = &self->payloads[i];
+    }
+    if (!payload) {
+        world_violated(self, "a result is saved whose payload was let go");
+        return ERR_INTERNAL;
+    }
+    if (!row->present || op->key.epoch < row->epoch)
+        return ERR_CONFLICT;
+    row->tasks[op->key.task].present = 1;
+    row->tasks[op->key.task].payload = 1;
+    row->tasks[op->key.task].epoch = op->key.epoch;
+    row->tasks[op->key.task].value = payload->value;
+    return OK;
+}
+
+static int write_outcome(world_t *self, const op_t *op)
+{
+    sim_job_t *job = &self->jobs[op->job];
+    uint64_t value = model_value(&op->state_sha);
+    if (value != model_outcome(&job->model))
+        world_violated(self, "job %u is written with another outcome than the fault-free run",
+                       op->job);
+    job->durable.has_outcome = 1;
+    job->durable.outcome = value;
+    return OK;
+}
+
+static int purge(world_t *self, const op_t *op)
+{
+    durable_t *row = &self->jobs[op->job].durable;
+    row->has_stage = 0;
+    memset(row->tasks, 0, sizeof row->tasks);
+    return OK;
+}
+
+int store_apply(world_t *self, op_t *op)
+{
+    switch (op->kind) {
+    case CORE_ACTION_SAVE_JOB:
+        return save_job(self, op);
+    case CORE_ACTION_SAVE_STAGE:
+        return save_stage(self, op);
+    case CORE_ACTION_SAVE_RESULT:
+        return save_result(self, op);
+    case CORE_ACTION_WRITE:
+        return write_outcome(self, op);
+    case CORE_ACTION_PURGE:
+        return purge(self, op);
+    default:
+        return OK;
+    }
+}
