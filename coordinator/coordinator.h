@@ -14,11 +14,12 @@ typedef struct {
     const char *client_endpoint; /* bound: "tcp://127.0.0.1:5570", "inproc://clients" */
     const char *worker_endpoint; /* bound: "tcp://127.0.0.1:5571", "inproc://workers" */
     const char *indices_folder;
-    const char *state_folder;    /* ledger and results (stage4.db), spool/, cache/, lock */
-    const char *output_folder;   /* JSONL */
-    uint32_t queue_limit;        /* queued jobs, beyond which submit is ERR_BUSY; default 1000 */
-    uint32_t running_limit;      /* jobs at once; default 2 */
-    log_t *log;                  /* borrowed */
+    const char *state_folder;  /* ledger.db, stage4.db (results: two files, so that the commit of a
+                                  large result never holds up a checkpoint), spool/, cache/, lock */
+    const char *output_folder; /* JSONL */
+    uint32_t queue_limit;      /* queued jobs, beyond which submit is ERR_BUSY; default 1000 */
+    uint32_t running_limit;    /* jobs at once; default 2 */
+    log_t *log;                /* borrowed */
 } coordinator_options_t;
 
 /* Runs until *stop is set. ERR_CONFLICT when another coordinator holds the state folder;

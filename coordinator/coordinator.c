@@ -1,0 +1,197 @@
+#include "coordinator/coordinator.h"
+
+#include "common/clock.h"
+#include "coordinator/shell.h"
+#include "coordinator/state_lock.h"
+#include "proto/client_message.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOOK_AT_STOP_MS 200
+
+/* As mkdir -p. */
+static int make_folder(const char *path, const char *field, error_t *error)
+{
+    char copy[4096];
+    if (strlen(path) >= sizeof copy - 64 || !path[0])
+        return error_field(error, ERR_USAGE, field, "the folder's name is empty or too long");
+    strcpy(copy, path);
+    for (char *at = copy + 1; *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = 0;
+        if (mkdir(copy, 0755) && errno != EEXIST)
+            return error_field(error, ERR_IO, field, "cannot make the folder %s: %s", copy,
+                               strerror(errno));
+        *at = '/';
+    }
+    struct stat info;
+    if ((mkdir(copy, 0755) && errno != EEXIST) || stat(copy, &info))
+        return error_field(error, ERR_IO, field, "cannot make the folder %s: %s", path,
+                           strerror(errno));
+    return S_ISDIR(info.st_mode) ? OK : error_field(error, ERR_IO, field, "%s is no folder", path);
+}
+
+static int check_folders(const coordinator_options_t *options, error_t *error)
+{
+    DIR *folder = opendir(options->indices_folder);
+    if (!folder)
+        return error_field(error, ERR_NOT_FOUND, "indices", "cannot read the indices folder %s: %s",
+                           options->indices_folder, strerror(errno));
+    closedir(folder);
+    int code = make_folder(options->state_folder, "state", error);
+    return code ? code : make_folder(options->output_folder, "output_folder", error);
+}
+
+static void name_paths(shell_t *self)
+{
+    const char *state = self->options->state_folder;
+    state_paths_t *paths = &self->paths;
+    snprintf(paths->spool, sizeof paths->spool, "%s/spool", state);
+    snprintf(paths->cache, sizeof paths->cache, "%s/cache", state);
+    snprintf(paths->ledger, sizeof paths->ledger, "%s/ledger.db", state);
+    snprintf(paths->results, sizeof paths->results, "%s/stage4.db", state);
+    self->places = (merge_places_t){.indices_folder = self->options->indices_folder,
+                                    .cache_folder = paths->cache,
+                                    .output_folder = self->options->output_folder,
+                                    .spool_folder = paths->spool,
+                                    .results_path = paths->results};
+}
+
+static int open_stores(shell_t *self, error_t *error)
+{
+    int code = make_folder(self->paths.cache, "state", error);
+    if (!code)
+        code = make_folder(self->paths.spool, "state", error);
+    if (!code)
+        code = spool_open(self->paths.spool, &self->spool, error);
+    if (!code)
+        code = ledger_open_sqlite(self->paths.ledger, &self->ledger, error);
+    if (!code)
+        code = merge_thread_new(&self->places, &self->merge, error);
+    return code ? code : result_store_open_sqlite(self->paths.results, 1, &self->results, error);
+}
+
+static int open_sockets(shell_t *self, error_t *error)
+{
+    net_options_t clients = {.frame_limit = CLIENT_MESSAGE_LIMIT,
+                             .queue_limit = 1000,
+                             .heartbeat_ms = 2000,
+                             .linger_ms = 500};
+    net_options_t workers = {.frame_limit = WORKER_PAYLOAD_LIMIT,
+                             .queue_limit = 256,
+                             .heartbeat_ms = 1000,
+                             .linger_ms = 500};
+    int code = net_router_bind(self->options->client_endpoint, &clients, &self->clients, error);
+    return code ? code
+                : net_router_bind(self->options->worker_endpoint, &workers, &self->workers, error);
+}
+
+static core_t *open_core(const coordinator_options_t *options)
+{
+    core_options_t core;
+    core_options_init(&core);
+    if (options->queue_limit)
+        core.queue_limit = options->queue_limit;
+    if (options->running_limit)
+        core.running_limit = options->running_limit;
+    return core_new(&core);
+}
+
+/* The endpoints are bound last: nobody is answered before the jobs of yesterday are known. */
+static int open_shell(shell_t *self, const coordinator_options_t *options, error_t *error)
+{
+    memset(self, 0, sizeof *self);
+    self->options = options;
+    self->log = options->log;
+    self->lock = -1;
+    self->started_wall_ms = clock_wall_ms();
+    self->started_ms = clock_monotonic_ms();
+    self->wake_ms = INT64_MAX;
+    int code = check_folders(options, error);
+    if (!code)
+        code = state_lock_take(options->state_folder, &self->lock, error);
+    if (code)
+        return code;
+    name_paths(self);
+    self->core = open_core(options);
+    code = open_stores(self, error);
+    if (!code)
+        code = open_sockets(self, error);
+    return code ? code : shell_recover(self, error);
+}
+
+static void close_shell(shell_t *self)
+{
+    for (size_t i = 0; i < self->jobs.count; i++)
+        if (self->jobs.items[i]->merging)
+            atomic_store(&self->jobs.items[i]->merging->stop, 1);
+    merge_thread_destroy(&self->merge); /* before the records that its work borrows from */
+    net_socket_close(&self->clients);
+    net_socket_close(&self->workers);
+    if (self->results)
+        self->results->verbs->close(&self->results);
+    if (self->ledger)
+        self->ledger->verbs->close(&self->ledger);
+    spool_close(&self->spool);
+    core_destroy(&self->core);
+    core_actions_clear(&self->actions);
+    payload_shelf_clear(&self->shelf);
+    job_book_clear(&self->jobs);
+    free(self->events);
+    free(self->peers);
+    free(self->waiting);
+    state_lock_release(&self->lock);
+}
+
+static void tick(shell_t *self)
+{
+    core_event_t event = {.kind = CORE_EVENT_TICK};
+    if (clock_monotonic_ms() >= self->wake_ms)
+        shell_feed(self, &event);
+}
+
+/* What has arrived is read before the clock is looked at: after a stall, heartbeats that waited in
+ * the socket count before the silence does. */
+static void turn(shell_t *self)
+{
+    net_poll_t items[3] = {{.socket = self->workers},
+                           {.socket = self->clients},
+                           {.pipe = merge_thread_pipe(self->merge)}};
+    int64_t wait_ms = LOOK_AT_STOP_MS;
+    int64_t until_tick_ms =
+        self->wake_ms == INT64_MAX ? LOOK_AT_STOP_MS : self->wake_ms - clock_monotonic_ms();
+    void *work;
+    net_poll(items, 3, until_tick_ms < wait_ms ? until_tick_ms : wait_ms);
+    while (net_pipe_take(merge_thread_pipe(self->merge), 0, &work) > 0)
+        shell_merged(self, work);
+    shell_read_workers(self);
+    shell_read_clients(self);
+    tick(self);
+}
+
+int coordinator_run(const coordinator_options_t *options, const atomic_int *stop, error_t *error)
+{
+    shell_t shell;
+    int code = open_shell(&shell, options, error);
+    if (code)
+        goto done;
+    log_event(options->log, LOG_INFO, "coordinator_started",
+              LOG_TEXT("client_endpoint", net_socket_endpoint(shell.clients)),
+              LOG_TEXT("worker_endpoint", net_socket_endpoint(shell.workers)),
+              LOG_TEXT("indices", options->indices_folder),
+              LOG_TEXT("state", options->state_folder), LOG_TEXT("output", options->output_folder),
+              LOG_TEXT("ledger", shell.ledger->verbs->name),
+              LOG_TEXT("results", shell.results->verbs->name), LOG_INT("jobs", shell.jobs.count));
+    while (!atomic_load(stop))
+        turn(&shell);
+    log_event(options->log, LOG_INFO, "coordinator_stopped", LOG_INT("signal", atomic_load(stop)));
+done:
+    close_shell(&shell);
+    return code;
+}

@@ -1,0 +1,119 @@
+/* shell.h - the inside of the coordinator's shell, shared by its files:
+ *
+ *   coordinator.c    start, event loop, end
+ *   shell_recover.c  from the ledger to the core, at the start
+ *   shell_actions.c  carries out what the core asks for
+ *   shell_workers.c  the worker socket: messages become events
+ *   shell_clients.c  the client socket: requests become events, or are answered at once
+ *   status.c         a job, the list of jobs and the coordinator's health in words (JSON)
+ *   job_book.c       what is known of each job beside the core
+ *
+ * One thread runs all of it. Saves to spool and ledger are made inline: they are small (a payload
+ * of 5 MB with its fsync takes milliseconds to tens of them), heartbeats wait in the socket
+ * meanwhile, and the core forgives workers the time that we did not listen. */
+#ifndef STAGE4_COORDINATOR_SHELL_H
+#define STAGE4_COORDINATOR_SHELL_H
+
+#include "common/net/socket.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/core/core.h"
+#include "coordinator/job_book.h"
+#include "coordinator/merge_thread.h"
+#include "coordinator/payload_shelf.h"
+#include "coordinator/store/ledger.h"
+#include "coordinator/store/spool.h"
+#include "proto/store/result_store.h"
+#include "proto/worker_message.h"
+
+#define HEARTBEAT_MS 1000
+
+/* A worker's connection. */
+typedef struct {
+    uint32_t handle; /* of the core; never used twice */
+    net_peer_t peer;
+    char name[WORKER_NAME_SIZE];
+    char host[64];
+    char backend[32];
+    char version[32];
+    uint32_t pid;
+    uint32_t threads;
+    uint32_t credit;
+    size_t tasks_held;   /* by its last heartbeat */
+    uint64_t tasks_done; /* results saved */
+    int64_t heard_ms;    /* monotonic */
+} worker_peer_t;
+
+/* A client that waits for an answer. */
+typedef struct {
+    uint64_t id; /* the core's request handle */
+    net_peer_t peer;
+    uint64_t request_id; /* the client's own */
+    client_verb_t verb;
+} waiting_client_t;
+
+typedef struct {
+    char spool[4096];
+    char cache[4096];
+    char ledger[4096];
+    char results[4096];
+} state_paths_t;
+
+typedef struct {
+    const coordinator_options_t *options;
+    log_t *log;
+    state_paths_t paths;
+    merge_places_t places;
+    int lock;
+
+    core_t *core;
+    core_actions_t actions;
+    core_event_t *events; /* caused by actions, not yet fed to the core */
+    size_t event_count;
+    size_t event_capacity;
+    int64_t wake_ms; /* when the core next wants a tick */
+
+    net_socket_t *clients;
+    net_socket_t *workers;
+    ledger_t *ledger;
+    spool_t *spool;
+    result_store_t *results; /* read-only, for health; the merge thread has its own */
+    merge_thread_t *merge;
+
+    job_book_t jobs;
+    payload_shelf_t shelf;
+    worker_peer_t *peers;
+    size_t peer_count;
+    size_t peer_capacity;
+    uint32_t next_handle;
+    waiting_client_t *waiting;
+    size_t waiting_count;
+    size_t waiting_capacity;
+    uint64_t next_request;
+    int64_t started_wall_ms;
+    int64_t started_ms;
+} shell_t;
+
+/* Feeds the event, carries out the actions, feeds what they caused, until nothing is left. */
+void shell_feed(shell_t *self, const core_event_t *event);
+/* For the code that carries out actions: fed after the present actions. */
+void shell_later(shell_t *self, const core_event_t *event);
+void shell_perform(shell_t *self, const core_action_t *action);
+void shell_merged(shell_t *self, merge_work_t *work); /* work has come back from the merge thread */
+void *shell_grow(void *items, size_t count, size_t *capacity,
+                 size_t size); /* aborts, as the core */
+
+int shell_recover(shell_t *self, error_t *error);
+/* Reads and decodes a stage that has tasks into the record. */
+int shell_load_stage(shell_t *self, job_record_t *record, uint32_t number, uint32_t task_count,
+                     const sha256_t *stage_sha, const sha256_t *state_sha, error_t *error);
+
+void shell_read_workers(shell_t *self);
+worker_peer_t *shell_peer(const shell_t *self, uint32_t handle); /* NULL when it has gone */
+void shell_forget_peer(shell_t *self, uint32_t handle);
+int shell_tell_worker(shell_t *self, uint32_t handle, const worker_message_t *message,
+                      const void *payload, size_t length);
+
+void shell_read_clients(shell_t *self);
+void shell_answer(shell_t *self, uint64_t request, const char *job_id, const error_t *error);
+
+#endif

@@ -1,0 +1,250 @@
+#include "coordinator/shell.h"
+
+#include "common/clock.h"
+#include "coordinator/status.h"
+#include "proto/client_message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUESTS_A_TURN 64
+#define WAITING_LIMIT 10000
+
+static void reply(shell_t *self, const net_peer_t *peer, uint64_t request_id, const char *body,
+                  const error_t *error)
+{
+    client_reply_t answer = {
+        .request_id = request_id, .body = body, .body_length = body ? strlen(body) : 0};
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    error_t problem = ERROR_INIT;
+    if (error)
+        answer.error = *error;
+    int code = client_reply_encode(&answer, &bytes, &length, &problem);
+    if (!code)
+        code = net_send(self->clients, peer, &(net_frame_t){bytes, length}, 1, &problem);
+    free(bytes);
+    if (code) /* a client that has gone, or asks faster than it reads: it may ask again */
+        log_event(self->log, LOG_DEBUG, "reply_not_sent", LOG_TEXT("error", problem.message));
+}
+
+/* ---- requests that wait for the core ---- */
+
+static uint64_t wait_for(shell_t *self, const net_peer_t *peer, const client_request_t *request)
+{
+    self->waiting = shell_grow(self->waiting, self->waiting_count, &self->waiting_capacity,
+                               sizeof *self->waiting);
+    waiting_client_t *client = &self->waiting[self->waiting_count++];
+    *client = (waiting_client_t){++self->next_request, *peer, request->request_id, request->verb};
+    return client->id;
+}
+
+static int take_waiting(shell_t *self, uint64_t id, waiting_client_t *out)
+{
+    for (size_t i = 0; i < self->waiting_count; i++) {
+        if (self->waiting[i].id == id) {
+            *out = self->waiting[i];
+            self->waiting[i] = self->waiting[--self->waiting_count];
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void shell_answer(shell_t *self, uint64_t request, const char *job_id, const error_t *error)
+{
+    waiting_client_t client;
+    char *body = NULL;
+    error_t problem = *error;
+    if (!take_waiting(self, request, &client))
+        return;
+    if (!problem.code)
+        status_job(self, job_id, &body, &problem);
+    reply(self, &client.peer, client.request_id, body, &problem);
+    free(body);
+    job_record_t *record = job_book_find(&self->jobs, job_id);
+    if (error->code && client.verb == VERB_SUBMIT && record && !record->durable)
+        job_book_remove(&self->jobs, record); /* refused: it never was */
+}
+
+/* ---- submit ---- */
+
+/* A key may come again with the same job only. as_of counts when the request gave it. */
+static int same_job(const job_spec_t *asked, const char *spec_json)
+{
+    job_spec_t kept;
+    if (!spec_json || job_spec_from_json(spec_json, strlen(spec_json), &kept, NULL))
+        return 0;
+    sha256_t a = job_spec_identity(asked);
+    sha256_t b = job_spec_identity(&kept);
+    int same = sha256_equal(&a, &b) && asked->include_metadata == kept.include_metadata &&
+               (asked->as_of_ms == TIME_NONE || asked->as_of_ms == kept.as_of_ms);
+    job_spec_clear(&kept);
+    return same;
+}
+
+/* 1 when the key is known: then *error or the body answers. */
+static int answer_by_key(shell_t *self, const client_request_t *request, const job_spec_t *spec,
+                         char **body, error_t *error)
+{
+    char job_id[JOB_ID_SIZE];
+    ledger_job_t row = {.spec_json = NULL};
+    if (!request->idempotency_key[0])
+        return 0;
+    if (job_book_find_key(&self->jobs, request->idempotency_key)) {
+        error_set(error, ERR_UNAVAILABLE,
+                  "a job with this idempotency key is being saved; ask again");
+        return 1;
+    }
+    int code = self->ledger->verbs->find_key(self->ledger, request->idempotency_key, job_id, error);
+    if (code == ERR_NOT_FOUND)
+        return 0;
+    if (!code)
+        code = self->ledger->verbs->job(self->ledger, job_id, &row, error);
+    if (code)
+        return 1;
+    if (same_job(spec, row.spec_json))
+        status_job(self, job_id, body, error);
+    else
+        error_field(error, ERR_CONFLICT, "idempotency_key",
+                    "this idempotency key belongs to job %s, which asks for something else",
+                    job_id);
+    ledger_job_clear(&row);
+    return 1;
+}
+
+/* The record takes the spec over. */
+static int new_record(shell_t *self, const client_request_t *request, job_spec_t *spec,
+                      job_record_t **out, error_t *error)
+{
+    char job_id[JOB_ID_SIZE];
+    char *spec_json = NULL;
+    int64_t now_ms = clock_wall_ms();
+    if (spec->as_of_ms == TIME_NONE)
+        spec->as_of_ms = now_ms - now_ms % 1000;
+    int code = job_spec_to_json(spec, &spec_json, error);
+    if (!code)
+        code = job_book_new_id(&self->jobs, now_ms, job_id, error);
+    if (code) {
+        free(spec_json);
+        return code;
+    }
+    job_record_t *record = job_book_add(&self->jobs, job_id);
+    if (!record) {
+        free(spec_json);
+        return error_set(error, ERR_MEMORY, "no memory for another job");
+    }
+    memcpy(record->idempotency_key, request->idempotency_key, sizeof record->idempotency_key);
+    record->submitted_ms = now_ms;
+    record->changed_ms = now_ms;
+    record->spec_json = spec_json;
+    record->spec = *spec;
+    memset(spec, 0, sizeof *spec);
+    *out = record;
+    return OK;
+}
+
+/* 1 when the answer comes later, from the core. */
+static int on_submit(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                     char **body, error_t *error)
+{
+    job_spec_t spec;
+    job_record_t *record = NULL;
+    int code =
+        job_spec_from_json(request->body ? request->body : "", request->body_length, &spec, error);
+    if (code)
+        return 0;
+    if (!answer_by_key(self, request, &spec, body, error)) {
+        error->code = OK;
+        code = new_record(self, request, &spec, &record, error);
+    }
+    job_spec_clear(&spec);
+    if (!record)
+        return 0;
+    core_event_t event = {.kind = CORE_EVENT_SUBMIT, .request = wait_for(self, peer, request)};
+    memcpy(event.job_id, record->job_id, sizeof event.job_id);
+    log_event(self->log, LOG_INFO, "job_submitted", LOG_TEXT("job_id", record->job_id),
+              LOG_TEXT("embedding_type", level_plural(record->spec.level)),
+              LOG_TEXT("algorithm", algorithm_name(record->spec.algorithm)));
+    shell_feed(self, &event);
+    return 1;
+}
+
+/* ---- the other verbs ---- */
+
+static int on_control(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                      char **body, error_t *error)
+{
+    (void)body;
+    (void)error;
+    core_event_t event = {.kind = CORE_EVENT_CONTROL,
+                          .verb = request->verb,
+                          .request = wait_for(self, peer, request)};
+    memcpy(event.job_id, request->job_id, sizeof event.job_id);
+    log_event(self->log, LOG_INFO, "job_control", LOG_TEXT("job_id", request->job_id),
+              LOG_TEXT("verb", client_verb_name(request->verb)));
+    shell_feed(self, &event);
+    return 1;
+}
+
+static int on_status(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                     char **body, error_t *error)
+{
+    (void)peer;
+    status_job(self, request->job_id, body, error);
+    return 0;
+}
+
+static int on_list(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                   char **body, error_t *error)
+{
+    (void)peer;
+    status_list(self, request->body, request->body_length, body, error);
+    return 0;
+}
+
+static int on_info(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                   char **body, error_t *error)
+{
+    (void)peer;
+    (void)request;
+    status_info(self, body, error);
+    return 0;
+}
+
+static void serve(shell_t *self, const net_peer_t *peer, const client_request_t *request)
+{
+    static int (*const HANDLERS[CLIENT_VERB_COUNT])(
+        shell_t *, const net_peer_t *, const client_request_t *, char **, error_t *) = {
+        [VERB_SUBMIT] = on_submit, [VERB_STATUS] = on_status,  [VERB_LIST] = on_list,
+        [VERB_PAUSE] = on_control, [VERB_RESUME] = on_control, [VERB_CANCEL] = on_control,
+        [VERB_INFO] = on_info,
+    };
+    char *body = NULL;
+    error_t error = ERROR_INIT;
+    int later = 0;
+    if (self->waiting_count >= WAITING_LIMIT)
+        error_set(&error, ERR_BUSY, "%d requests wait already; try later", WAITING_LIMIT);
+    else
+        later = HANDLERS[request->verb](self, peer, request, &body, &error);
+    if (!later)
+        reply(self, peer, request->request_id, body, &error);
+    free(body);
+}
+
+void shell_read_clients(shell_t *self)
+{
+    net_message_t frames;
+    for (int i = 0; i < REQUESTS_A_TURN && net_receive(self->clients, &frames); i++) {
+        client_request_t request = {.request_id = 0};
+        error_t error = ERROR_INIT;
+        if (client_request_decode(frames.frames[0].bytes, frames.frames[0].length, &request,
+                                  &error)) {
+            log_event(self->log, LOG_WARNING, "request_dropped", LOG_TEXT("error", error.message));
+            reply(self, &frames.from, request.request_id, NULL, &error);
+        } else {
+            serve(self, &frames.from, &request);
+        }
+        net_message_clear(&frames);
+    }
+}

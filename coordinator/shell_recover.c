@@ -1,0 +1,102 @@
+#include "coordinator/shell.h"
+
+#include "common/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A job whose spec this version cannot read would be lost in silence: it is an error that stops the
+ * start instead, because the ledger then belongs to a newer or a damaged installation. */
+static int recover_job(void *context, const ledger_job_t *row)
+{
+    shell_t *self = context;
+    error_t error = ERROR_INIT;
+    job_record_t *record = job_book_add(&self->jobs, row->job_id);
+    if (!record)
+        return ERR_MEMORY;
+    memcpy(record->idempotency_key, row->idempotency_key, sizeof record->idempotency_key);
+    record->submitted_ms = row->submitted_ms;
+    record->changed_ms = row->changed_ms;
+    record->state = row->state;
+    record->durable = 1;
+    if (job_spec_from_json(row->spec_json, strlen(row->spec_json), &record->spec, &error)) {
+        log_event(self->log, LOG_ERROR, "ledger_unreadable", LOG_TEXT("job_id", row->job_id),
+                  LOG_TEXT("error", error.message));
+        return ERR_INPUT;
+    }
+    if (!job_state_ended(row->state)) {
+        record->recovered = 1;
+        record->spec_json = strdup(row->spec_json);
+        if (!record->spec_json)
+            return ERR_MEMORY;
+    }
+    core_event_t event = {.kind = CORE_EVENT_RECOVER_JOB,
+                          .epoch = row->epoch,
+                          .state = row->state,
+                          .error = row->error};
+    memcpy(event.job_id, row->job_id, sizeof event.job_id);
+    shell_feed(self, &event);
+    return OK;
+}
+
+/* A stage whose files are gone or damaged is left out: the job is then planned anew, which gives
+ * the same bytes. */
+static int recover_stage(void *context, const ledger_stage_t *row)
+{
+    shell_t *self = context;
+    error_t error = ERROR_INIT;
+    job_record_t *record = job_book_find(&self->jobs, row->job_id);
+    if (!record)
+        return OK;
+    int wanted = !row->last && !job_state_ended(record->state);
+    if (wanted && shell_load_stage(self, record, row->stage, row->task_count, &row->stage_sha,
+                                   &row->state_sha, &error)) {
+        log_event(self->log, LOG_WARNING, "stage_lost", LOG_TEXT("job_id", row->job_id),
+                  LOG_TEXT("error", error.message));
+        return OK;
+    }
+    if (wanted)
+        snprintf(record->stage_phase, sizeof record->stage_phase, "%s",
+                 task_kind_name(record->stage.kind));
+    core_event_t event = {.kind = CORE_EVENT_RECOVER_STAGE,
+                          .epoch = row->epoch,
+                          .stage = row->stage,
+                          .task_count = row->task_count,
+                          .last = row->last,
+                          .stage_sha = row->stage_sha,
+                          .state_sha = row->state_sha};
+    memcpy(event.job_id, row->job_id, sizeof event.job_id);
+    shell_feed(self, &event);
+    return OK;
+}
+
+static int recover_task(void *context, const task_ref_t *ref, const sha256_t *result)
+{
+    shell_t *self = context;
+    job_record_t *record = job_book_find(&self->jobs, ref->job_id);
+    core_event_t event = {
+        .kind = CORE_EVENT_RECOVER_TASK, .epoch = ref->epoch, .ref = *ref, .sha256 = *result};
+    if (record && ref->stage == record->stage_number && ref->task < record->stage.task_count) {
+        record->progress[ref->task] = record->stage.work[ref->task];
+        record->work_at_start += record->stage.work[ref->task];
+    }
+    shell_feed(self, &event);
+    return OK;
+}
+
+int shell_recover(shell_t *self, error_t *error)
+{
+    int code = self->ledger->verbs->load(self->ledger, recover_job, recover_stage, recover_task,
+                                         self, error);
+    if (code) {
+        if (error && !error->message[0])
+            error_set(error, code, "the ledger %s cannot be read back", self->paths.ledger);
+        return code;
+    }
+    if (self->jobs.count)
+        log_event(self->log, LOG_INFO, "recovered", LOG_INT("jobs", self->jobs.count));
+    core_event_t event = {.kind = CORE_EVENT_RECOVERED};
+    shell_feed(self, &event);
+    return OK;
+}

@@ -1,0 +1,428 @@
+#include "coordinator/status.h"
+
+#include "common/clock.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_LIMIT_DEFAULT 50
+#define LIST_LIMIT 1000
+
+/* Where a kind of stage lies in the whole of a job, as a rough share of the time: for the one bar
+ * that a person looks at. Stages of a kind that repeats share its span, each half of what is left.
+ */
+static const struct {
+    double begin, end;
+} SPANS[TASK_KIND_COUNT] = {
+    [TASK_KNN] = {0.05, 0.70},    [TASK_REACH] = {0.70, 0.92},     [TASK_SEED] = {0.05, 0.10},
+    [TASK_ASSIGN] = {0.10, 0.92}, [TASK_SUMMARISE] = {0.92, 0.97},
+};
+
+/* Whatever jansson refuses (text that is no UTF-8) becomes null rather than a broken answer. */
+static void set(json_t *object, const char *key, json_t *value)
+{
+    json_object_set_new(object, key, value ? value : json_null());
+}
+
+static json_t *time_text(int64_t time_ms)
+{
+    char text[32];
+    if (time_ms == TIME_NONE || time_ms == 0)
+        return json_null();
+    time_format(time_ms, text);
+    return json_string(text);
+}
+
+static json_t *error_object(const error_t *error)
+{
+    if (!error->code)
+        return json_null();
+    json_t *object = json_object();
+    set(object, "code", json_string(error_name(error->code)));
+    set(object, "message", json_string(error->message));
+    set(object, "field", error->field[0] ? json_string(error->field) : json_null());
+    return object;
+}
+
+static json_t *parsed(const char *text)
+{
+    return text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : json_null();
+}
+
+static int finish(json_t *object, char **json, error_t *error)
+{
+    *json = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return *json ? OK : error_set(error, ERR_MEMORY, "no memory for an answer");
+}
+
+/* ---- progress ---- */
+
+static uint64_t work_done(const job_record_t *record)
+{
+    uint64_t done = 0;
+    for (uint32_t task = 0; task < record->stage.task_count; task++)
+        done += record->progress[task];
+    return done;
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : 0.0;
+}
+
+static double overall(const job_record_t *record, uint64_t done)
+{
+    if (record->state == JOB_COMPLETED)
+        return 1.0;
+    if (record->state == JOB_WRITING)
+        return 0.97;
+    if (!record->stage.task_count)
+        return record->state == JOB_QUEUED ? 0.0 : 0.01;
+    task_kind_t kind = record->stage.kind;
+    double left = SPANS[kind].end - SPANS[kind].begin;
+    double begin = SPANS[kind].begin;
+    uint32_t repeats = kind == TASK_REACH || kind == TASK_ASSIGN ? record->stage_number : 0;
+    for (uint32_t i = 1; i < repeats && i < 30; i++) {
+        begin += left / 2;
+        left /= 2;
+    }
+    return begin + (repeats ? left / 2 : left) * share(done, record->work_total);
+}
+
+/* Of the present stage, by the pace since it began; null while nothing can be said. */
+static json_t *eta(const job_record_t *record, uint64_t done)
+{
+    double elapsed = (double)(clock_monotonic_ms() - record->stage_started_ms) / 1000.0;
+    if (record->state != JOB_RUNNING || elapsed < 1.0 || done <= record->work_at_start)
+        return json_null();
+    double pace = (double)(done - record->work_at_start) / elapsed;
+    return json_real((double)(record->work_total - done) / pace);
+}
+
+static json_t *waiting_for(const shell_t *shell, const core_job_view_t *view)
+{
+    char text[700];
+    if (view->saving_failed) {
+        snprintf(text, sizeof text, "a save that failed is tried again: %s", view->error.message);
+        return json_string(text);
+    }
+    if (view->state == JOB_QUEUED)
+        return json_string("its turn: as many jobs as may run at once are running");
+    if (view->state == JOB_RUNNING && !core_worker_count(shell->core))
+        return json_string("no worker is connected");
+    return json_null();
+}
+
+/* ---- one job ---- */
+
+static void add_identity(json_t *object, const job_record_t *record, job_state_t state)
+{
+    set(object, "job_id", json_string(record->job_id));
+    set(object, "state", json_string(job_state_name(state)));
+    set(object, "state_words", json_string(job_state_words(state)));
+    set(object, "embedding_type", json_string(level_plural(record->spec.level)));
+    set(object, "algorithm", json_string(algorithm_name(record->spec.algorithm)));
+    set(object, "submitted_at", time_text(record->submitted_ms));
+    set(object, "changed_at", time_text(record->changed_ms));
+    set(object, "as_of", time_text(record->spec.as_of_ms));
+}
+
+static void add_progress(json_t *object, const job_record_t *record)
+{
+    uint64_t done = work_done(record);
+    int computing = record->stage.task_count > 0;
+    set(object, "phase", record->phase[0] ? json_string(record->phase) : json_null());
+    set(object, "stage", computing ? json_integer(record->stage_number) : json_null());
+    set(object, "progress", json_real(overall(record, done)));
+    set(object, "phase_progress",
+        computing ? json_real(share(done, record->work_total)) : json_null());
+    set(object, "work_done", json_integer((json_int_t)done));
+    set(object, "work_total", json_integer((json_int_t)record->work_total));
+    set(object, "eta_seconds", eta(record, done));
+}
+
+static void add_view(json_t *object, const shell_t *shell, const core_job_view_t *view)
+{
+    set(object, "tasks_done", json_integer(view->tasks_done));
+    set(object, "tasks_total", json_integer(view->task_count));
+    set(object, "tasks_in_flight", json_integer(view->tasks_in_flight));
+    set(object, "workers", json_integer((json_int_t)core_worker_count(shell->core)));
+    set(object, "retries", json_integer(view->retries));
+    set(object, "workers_lost", json_integer(view->workers_lost));
+    set(object, "late_results", json_integer(view->late_results));
+    set(object, "waiting_for", waiting_for(shell, view));
+}
+
+static int status_live(const shell_t *shell, const job_record_t *record,
+                       const core_job_view_t *view, char **json, error_t *error)
+{
+    static const error_t NONE = ERROR_INIT;
+    json_t *object = json_object();
+    add_identity(object, record, view->state);
+    add_progress(object, record);
+    add_view(object, shell, view);
+    set(object, "error", error_object(view->saving_failed ? &NONE : &view->error));
+    set(object, "report", json_null());
+    set(object, "spec", parsed(record->spec_json));
+    return finish(object, json, error);
+}
+
+static int status_ended(shell_t *shell, const job_record_t *record, char **json, error_t *error)
+{
+    ledger_job_t row = {.spec_json = NULL};
+    int code = shell->ledger->verbs->job(shell->ledger, record->job_id, &row, error);
+    if (code)
+        return code;
+    json_t *object = json_object();
+    core_job_view_t view = {.state = row.state};
+    core_job(shell->core, record->job_id, &view);
+    add_identity(object, record, row.state);
+    add_progress(object, record);
+    add_view(object, shell, &view);
+    set(object, "changed_at", time_text(row.changed_ms));
+    set(object, "waiting_for", json_null());
+    set(object, "error", error_object(&row.error));
+    set(object, "report", parsed(row.report_json));
+    set(object, "spec", parsed(row.spec_json));
+    ledger_job_clear(&row);
+    return finish(object, json, error);
+}
+
+int status_job(shell_t *shell, const char *job_id, char **json, error_t *error)
+{
+    core_job_view_t view;
+    job_record_t *record = job_book_find(&shell->jobs, job_id);
+    if (!record || !core_job(shell->core, job_id, &view))
+        return error_field(error, ERR_NOT_FOUND, "job_id", "there is no job %s", job_id);
+    if (job_state_ended(view.state))
+        return status_ended(shell, record, json, error);
+    return status_live(shell, record, &view, json, error);
+}
+
+/* ---- the report ---- */
+
+static json_t *times_of(const job_record_t *record)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < record->time_count; i++) {
+        json_t *entry = json_object();
+        set(entry, "phase", json_string(record->times[i].name));
+        set(entry, "seconds", json_real((double)record->times[i].ms / 1000.0));
+        json_array_append_new(list, entry);
+    }
+    return list;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(a, b); }
+
+static json_t *workers_of(const job_record_t *record)
+{
+    json_t *list = json_array();
+    char(*names)[WORKER_NAME_SIZE] = calloc(record->worker_count + 1, sizeof *names);
+    if (!names)
+        return list;
+    if (record->worker_count)
+        memcpy(names, record->workers, record->worker_count * sizeof *names);
+    qsort(names, record->worker_count, sizeof *names, by_name);
+    for (size_t i = 0; i < record->worker_count; i++)
+        json_array_append_new(list, json_string(names[i]));
+    free(names);
+    return list;
+}
+
+char *status_report(shell_t *shell, const job_record_t *record, job_state_t state)
+{
+    core_job_view_t view = {.state = state};
+    json_t *report = record->report_json ? parsed(record->report_json) : NULL;
+    if (!json_is_object(report)) {
+        json_decref(report);
+        report = json_object();
+    }
+    core_job(shell->core, record->job_id, &view);
+    double seconds = (double)(clock_wall_ms() - record->submitted_ms) / 1000.0;
+    set(report, "seconds", json_real(seconds > 0 ? seconds : 0));
+    set(report, "times", times_of(record));
+    set(report, "workers", workers_of(record));
+    set(report, "retries", json_integer(view.retries));
+    set(report, "workers_lost", json_integer(view.workers_lost));
+    set(report, "late_results", json_integer(view.late_results));
+    set(report, "recovered", json_integer(record->recovered));
+    char *text = json_dumps(report, JSON_COMPACT);
+    json_decref(report);
+    return text;
+}
+
+/* ---- the list ---- */
+
+typedef struct {
+    int state; /* -1: any */
+    json_int_t limit;
+    char cursor[JOB_ID_SIZE]; /* "": from the newest */
+} list_query_t;
+
+static int wrong(error_t *error, const char *field, const char *right)
+{
+    return error_field(error, ERR_USAGE, field, "%s must be %s", field, right);
+}
+
+static int read_member(list_query_t *query, const char *key, json_t *value, error_t *error)
+{
+    job_state_t state;
+    if (!strcmp(key, "state")) {
+        if (!json_is_string(value) || !job_state_parse(json_string_value(value), &state))
+            return wrong(error, "state", "a job's state, such as \"running\"");
+        query->state = (int)state;
+    } else if (!strcmp(key, "limit")) {
+        query->limit = json_integer_value(value);
+        if (query->limit < 1 || query->limit > LIST_LIMIT)
+            return wrong(error, "limit", "a number from 1 to 1000");
+    } else if (!strcmp(key, "cursor")) {
+        if (!json_is_string(value) || json_string_length(value) >= sizeof query->cursor)
+            return wrong(error, "cursor", "what the page before gave as next_cursor");
+        snprintf(query->cursor, sizeof query->cursor, "%s", json_string_value(value));
+    } else {
+        return error_field(error, ERR_USAGE, key, "%.60s is not known; state, limit and cursor are",
+                           key);
+    }
+    return OK;
+}
+
+static int read_query(const char *body, size_t length, list_query_t *query, error_t *error)
+{
+    const char *key;
+    json_t *value;
+    int code = OK;
+    *query = (list_query_t){.state = -1, .limit = LIST_LIMIT_DEFAULT};
+    if (!body || !length)
+        return OK;
+    json_t *object = json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(object))
+        code = error_field(error, ERR_USAGE, "body", "the body must be a JSON object");
+    else
+        json_object_foreach(object, key, value)
+        {
+            if (!json_is_null(value) && (code = read_member(query, key, value, error)))
+                break;
+        }
+    json_decref(object);
+    return code;
+}
+
+static json_t *list_entry(const job_record_t *record)
+{
+    json_t *object = json_object();
+    add_identity(object, record, record->state);
+    set(object, "progress", json_real(overall(record, work_done(record))));
+    return object;
+}
+
+/* 1 when the core tells of it (the ledger has it), and the state is the one asked for. */
+static int is_listed(const shell_t *shell, const job_record_t *record, const list_query_t *query)
+{
+    core_job_view_t view;
+    return core_job(shell->core, record->job_id, &view) &&
+           (query->state < 0 || (int)view.state == query->state);
+}
+
+int status_list(shell_t *shell, const char *body, size_t length, char **json, error_t *error)
+{
+    list_query_t query;
+    int code = read_query(body, length, &query, error);
+    if (code)
+        return code;
+    json_t *jobs = json_array();
+    const char *next = NULL;
+    json_int_t total = 0;
+    for (size_t i = shell->jobs.count; i > 0; i--) {
+        const job_record_t *record = shell->jobs.items[i - 1];
+        if (!is_listed(shell, record, &query))
+            continue;
+        total++;
+        if (query.cursor[0] && strcmp(record->job_id, query.cursor) >= 0)
+            continue;
+        if ((json_int_t)json_array_size(jobs) < query.limit)
+            json_array_append_new(jobs, list_entry(record));
+        else if (!next)
+            next = json_string_value(
+                json_object_get(json_array_get(jobs, json_array_size(jobs) - 1), "job_id"));
+    }
+    json_t *object = json_object();
+    set(object, "next_cursor", next ? json_string(next) : json_null());
+    set(object, "jobs", jobs);
+    set(object, "total", json_integer(total));
+    return finish(object, json, error);
+}
+
+/* ---- the coordinator ---- */
+
+static int by_handle(const void *a, const void *b)
+{
+    const worker_peer_t *x = a;
+    const worker_peer_t *y = b;
+    return (x->handle > y->handle) - (x->handle < y->handle);
+}
+
+static json_t *worker_object(const worker_peer_t *peer, int64_t now_ms)
+{
+    json_t *object = json_object();
+    set(object, "name", json_string(peer->name));
+    set(object, "host", json_string(peer->host));
+    set(object, "pid", json_integer(peer->pid));
+    set(object, "version", json_string(peer->version));
+    set(object, "threads", json_integer(peer->threads));
+    set(object, "backend", json_string(peer->backend));
+    set(object, "credit", json_integer(peer->credit));
+    set(object, "tasks_held", json_integer((json_int_t)peer->tasks_held));
+    set(object, "tasks_done", json_integer((json_int_t)peer->tasks_done));
+    set(object, "last_seen_seconds", json_real((double)(now_ms - peer->heard_ms) / 1000.0));
+    return object;
+}
+
+/* In the order in which they came; the peers' array is in none. */
+static json_t *workers_array(shell_t *shell)
+{
+    json_t *list = json_array();
+    if (shell->peer_count)
+        qsort(shell->peers, shell->peer_count, sizeof *shell->peers, by_handle);
+    for (size_t i = 0; i < shell->peer_count; i++)
+        json_array_append_new(list, worker_object(&shell->peers[i], clock_monotonic_ms()));
+    return list;
+}
+
+static json_t *health_of(int code, const error_t *error)
+{
+    json_t *object = json_object();
+    set(object, "status", json_string(code ? "unhealthy" : "healthy"));
+    set(object, "error", code ? json_string(error->message) : json_null());
+    return object;
+}
+
+int status_info(shell_t *shell, char **json, error_t *error)
+{
+    json_t *object = json_object();
+    json_t *jobs = json_object();
+    json_t *stores = json_object();
+    error_t ledger_error = ERROR_INIT;
+    error_t results_error = ERROR_INIT;
+    int ledger = shell->ledger->verbs->ping(shell->ledger, &ledger_error);
+    int results = shell->results->verbs->ping(shell->results, &results_error);
+    for (int state = 0; state < JOB_STATE_COUNT; state++)
+        set(jobs, job_state_name((job_state_t)state),
+            json_integer((json_int_t)core_job_count(shell->core, (job_state_t)state)));
+    set(stores, "ledger", health_of(ledger, &ledger_error));
+    set(stores, "results", health_of(results, &results_error));
+    set(object, "status", json_string(ledger || results ? "degraded" : "healthy"));
+    set(object, "version", json_string(STAGE4_VERSION));
+    set(object, "started_at", time_text(shell->started_wall_ms));
+    set(object, "uptime_seconds",
+        json_real((double)(clock_monotonic_ms() - shell->started_ms) / 1000.0));
+    set(object, "client_endpoint", json_string(net_socket_endpoint(shell->clients)));
+    set(object, "worker_endpoint", json_string(net_socket_endpoint(shell->workers)));
+    set(object, "stores", stores);
+    set(object, "jobs", jobs);
+    set(object, "workers", workers_array(shell));
+    return finish(object, json, error);
+}

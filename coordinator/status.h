@@ -1,0 +1,21 @@
+/* status.h - the one place where jobs and the coordinator are put into words (JSON).
+ *
+ * Strings are malloc'd and the caller's. docs/protocol.md lists the members. */
+#ifndef STAGE4_COORDINATOR_STATUS_H
+#define STAGE4_COORDINATOR_STATUS_H
+
+#include "coordinator/shell.h"
+
+/* One job. ERR_NOT_FOUND; a job that has ended is read from the ledger. */
+int status_job(shell_t *shell, const char *job_id, char **json, error_t *error);
+/* A page of jobs, newest first. `body`: {"state":..., "limit":..., "cursor":...}, all optional;
+ * ERR_USAGE names the member that is wrong. */
+int status_list(shell_t *shell, const char *body, size_t length, char **json, error_t *error);
+/* The coordinator, its workers and its stores. */
+int status_info(shell_t *shell, char **json, error_t *error);
+
+/* What the ledger keeps of a job that ends in `state`: the writer's report when there is one, and
+ * times by phase, workers, retries, faults. NULL when out of memory. */
+char *status_report(shell_t *shell, const job_record_t *record, job_state_t state);
+
+#endif
