@@ -72,6 +72,7 @@ static int keep(stream_t *self, field_t field, const char *text, size_t length)
     }
     if (length > 0)
         memcpy(kept->text, text, length);
+    utf8_repair(kept->text, length);
     kept->length = length;
     return 1;
 }
@@ -106,6 +107,15 @@ static int finish_entry(stream_t *self)
     facts->domain = kept_view(self, FIELD_DOMAIN);
     facts->type = kept_view(self, FIELD_TYPE);
     return stop_with(self, catalog_build_entry(self->build, self->id, facts, self->error));
+}
+
+/* The number of a vector id. yajl passes an escaped half of a surrogate pair on as three malformed
+ * bytes: no id that could be written anywhere. */
+static int take_id(stream_t *self, const char *text, size_t length, uint32_t *id)
+{
+    if (utf8_valid_prefix(text, length) != length)
+        return stop(self, "has a vector id with half a UTF-16 pair");
+    return stop_with(self, catalog_build_id(self->build, text, length, id, self->error));
 }
 
 /* A plain row number; NO_ROW for anything else. */
@@ -162,10 +172,17 @@ static int take_other_level(stream_t *self, const char *text, size_t length)
 static int take_reverse(stream_t *self, const char *text, size_t length)
 {
     uint32_t id;
-    int code = catalog_build_id(self->build, text, length, &id, self->error);
-    if (code == OK)
-        catalog_build_reverse(self->build, self->row, id);
-    return stop_with(self, code);
+    if (!take_id(self, text, length, &id))
+        return 0;
+    catalog_build_reverse(self->build, self->row, id);
+    return 1;
+}
+
+static int take_event(stream_t *self, const char *text, size_t length)
+{
+    if (utf8_valid_prefix(text, length) != length)
+        return 1; /* no document is called so */
+    return stop_with(self, catalog_build_event(self->build, text, length, self->error));
 }
 
 static int take_string(stream_t *self, const char *text, size_t length)
@@ -180,7 +197,7 @@ static int take_string(stream_t *self, const char *text, size_t length)
         return 1;
     }
     if (self->place == PLACE_EVENTS)
-        return stop_with(self, catalog_build_event(self->build, text, length, self->error));
+        return take_event(self, text, length);
     if (self->place != PLACE_ENTRY && self->place != PLACE_METADATA)
         return wrong_value(self);
     if (self->field == FIELD_EMBEDDING_TYPE)
@@ -243,7 +260,7 @@ static int on_key(void *context, const unsigned char *bytes, size_t length)
         return 1;
     self->field = catalog_field(self->place, self->level, text, length);
     if (self->field == FIELD_VECTOR_ID)
-        return stop_with(self, catalog_build_id(self->build, text, length, &self->id, self->error));
+        return take_id(self, text, length, &self->id);
     if (self->field == FIELD_POSITION)
         self->row = parse_row(text, length);
     return 1;

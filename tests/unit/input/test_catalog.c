@@ -323,6 +323,18 @@ static void absent_null_and_odd_values_are_as_if_absent(void **state)
     catalog_close(&catalog);
 }
 
+static void half_a_pair_in_a_text_becomes_a_replacement_character(void **state)
+{
+    catalog_t *catalog = open_text(state,
+                                   "{\"metadata_store\":{\"v\":{\"source_id\":\"s\",\"metadata\":{"
+                                   "\"title\":\"a\\udc00b\\ud83d\\ude00\"}}},"
+                                   "\"id_map\":{\"v\":0},\"reverse_id_map\":{\"0\":\"v\"}}",
+                                   LEVEL_DOCUMENTS, 1);
+    assert_view(catalog_text(catalog, 0), "a\xef\xbf\xbd"
+                                          "b\xf0\x9f\x98\x80");
+    catalog_close(&catalog);
+}
+
 static void text_is_cut_at_a_character(void **state)
 {
     static char text[4096];
@@ -441,6 +453,7 @@ int main(void)
         TEST(a_document_id_is_cut_from_the_source_id),
         TEST(a_storyline_has_the_documents_of_its_events),
         TEST(absent_null_and_odd_values_are_as_if_absent),
+        TEST(half_a_pair_in_a_text_becomes_a_replacement_character),
         TEST(text_is_cut_at_a_character),
         TEST(what_disagrees_is_counted_listed_and_left_out),
         TEST(only_the_first_hundred_problems_are_listed),

@@ -72,7 +72,9 @@ static void broken_json_is_refused_with_its_place(void **state)
         {"{\"metadata_store\":{\"a\":\"\xed\xa0\x80\"}}", "malformed UTF-8 at byte 24"},
         {"{\"metadata_store\":{\"a\":\"\xc3", "malformed UTF-8 at byte 24"},
         {"{\"metadata_store\":{\"a\":Nan}}", "at byte 2"},
-        {GOOD "x", "at byte 115"},
+        {"{\"id_map\":{\"\\udc00\":0}}", "half a UTF-16 pair at byte"},
+        {"{\"reverse_id_map\":{\"0\":\"\\udc00\"}}", "half a UTF-16 pair at byte"},
+        {GOOD "x", "trailing garbage at byte"},
     };
     const fixture_t *fixture = *state;
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
