@@ -64,7 +64,8 @@ int error_wrap(error_t *error, const char *format, ...)
     if (used > sizeof error->message / 2)
         used = sizeof error->message / 2;
     memcpy(error->message, prefix, used);
-    snprintf(error->message + used, sizeof error->message - used, ": %s", old);
+    snprintf(error->message + used, sizeof error->message - used, ": %.*s",
+             (int)(sizeof error->message - used - 3), old);
     return error->code;
 }
 

@@ -124,7 +124,8 @@ void columns_put(columns_writer_t *self, const char *name, column_type_t type, c
     size_t begin = align_up(self->length);
     if (reserve(self, begin + length))
         return;
-    memset(self->bytes + self->length, 0, begin - self->length);
+    if (begin > self->length) /* an empty first column has no bytes yet */
+        memset(self->bytes + self->length, 0, begin - self->length);
     if (length)
         memcpy(self->bytes + begin, values, length);
     self->length = begin + length;
