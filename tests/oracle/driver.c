@@ -1,4 +1,4 @@
-/* driver.c - one job in one thread, its labels as a table: what compare.py checks.
+/* driver.c - one job in one thread, its labels as a table: what test_hdbscan.py checks.
  *
  *   driver INDICES LEVEL [name=value ...] > labels.tsv
  *
