@@ -77,15 +77,12 @@ static void accept(core_t *self, core_job_t *job, uint32_t worker, const task_re
     act_save(self, save);
 }
 
-/* Somebody else's result of the same task is being saved. The payload under the very name that is
- * being saved must not be dropped: it is the one. */
+/* Another attempt's result of the same task is being saved: this one waits for its ACK with it. */
 static void join_save(core_t *self, core_job_t *job, uint32_t worker, const task_ref_t *ref)
 {
-    result_save_t *save = find_save(self, job, ref->task);
     mark_brought(self, job, worker, ref);
-    add_bringer(save, worker, ref);
-    if (save->worker != worker || !refs_equal(&save->ref, ref))
-        core_act_ref(self, CORE_ACTION_DROP_RESULT, worker, ref);
+    add_bringer(find_save(self, job, ref->task), worker, ref);
+    core_act_ref(self, CORE_ACTION_DROP_RESULT, worker, ref);
 }
 
 static void refuse(core_t *self, core_job_t *job, uint32_t worker, const task_ref_t *ref)
@@ -104,8 +101,8 @@ static int is_wanted(const core_job_t *job, const task_ref_t *ref)
            job->tasks.entries[ref->task].status != TASK_DONE;
 }
 
-/* A cancelled or failed job may still have the payload of this very name under way to the spool:
- * it is answered when that save ends. */
+/* The payload under this very name is on its way to the spool: it must not be dropped, and is
+ * answered when that save ends, even if the job is cancelled meanwhile. */
 static int is_being_saved(const core_t *self, const core_job_t *job, uint32_t worker,
                           const task_ref_t *ref)
 {

@@ -136,9 +136,11 @@ static int unwanted(const world_t *self, const task_key_t *key)
         return 1;
     if (!job->durable.has_stage || key->stage < job->durable.stage)
         return 1;
-    /* Paused, or as good as: nothing of it is in flight, and the row is on its way. */
-    return view.state == JOB_PAUSED || view.state == JOB_QUEUED ||
-           ((job->watch.pause_wanted || view.state == JOB_PAUSING) && view.tasks_in_flight == 0);
+    if (view.state == JOB_PAUSED || view.state == JOB_QUEUED)
+        return 1;
+    /* Paused, or paused and queued again, while the rows that say so are still on their way. */
+    return view.tasks_in_flight == 0 && (job->watch.pause_wanted || view.state == JOB_PAUSING ||
+                                         job->watch.row_ops > 0 || view.saving_failed);
 }
 
 static void check_ack(world_t *self, const core_action_t *action)
@@ -303,6 +305,8 @@ static void check_save_job(world_t *self, const core_action_t *action)
             "%s was cancelled, and becomes %s", job->id, job_state_name(action->state));
     REQUIRE(action->state != JOB_CANCELLING || action->epoch > watch->dispatch_epoch,
             "%s is cancelled in the epoch that it ran in", job->id);
+    REQUIRE(action->state != JOB_CANCELLED || watch->purged, "%s is cancelled, but not purged",
+            job->id);
     REQUIRE(action->state != JOB_COMPLETED || watch->written, "%s is completed, but not written",
             job->id);
     REQUIRE(action->state != JOB_FAILED || failure_is_justified(self, watch),
@@ -431,6 +435,7 @@ void check_done(world_t *self, const op_t *op)
         break;
     case CORE_ACTION_PURGE:
         watch->purge_ops--;
+        watch->purged = 1;
         break;
     default:
         watch->advance_ops--;
@@ -446,6 +451,7 @@ void check_crash(world_t *self)
         watch_t *watch = &self->jobs[i].watch;
         const durable_t *row = &self->jobs[i].durable;
         watch->row_ops = watch->result_ops = watch->advance_ops = watch->purge_ops = 0;
+        watch->purged = 0;
         memset(watch->saving, 0, sizeof watch->saving);
         watch->pause_wanted = in(row->state, JOB_PAUSING, JOB_PAUSED);
         watch->cancel_wanted = in(row->state, JOB_CANCELLING, JOB_CANCELLED);

@@ -66,7 +66,8 @@ typedef struct {
     int result_ops;  /* SAVE_RESULT under way */
     int advance_ops; /* ADVANCE or WRITE under way */
     int purge_ops;
-    int written;                               /* a WRITE has ended well */
+    int purged;  /* a PURGE has ended, well or not, since the coordinator started */
+    int written; /* a WRITE has ended well */
     uint32_t blame[MODEL_STAGES][MODEL_TASKS]; /* upper bound of a task's faults */
     uint32_t store_errors;
     int permanent_error;
