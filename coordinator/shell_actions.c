@@ -418,9 +418,13 @@ void shell_merged(shell_t *self, merge_work_t *work)
 static void act_changed(shell_t *self, const core_action_t *action)
 {
     job_record_t *record = record_of(self, action);
-    log_event(self->log, action->state == JOB_FAILED ? LOG_WARNING : LOG_INFO, "job_changed",
-              LOG_TEXT("job_id", action->job_id), LOG_TEXT("state", job_state_name(action->state)),
-              LOG_TEXT("error", action->error.message));
+    if (action->state == JOB_FAILED)
+        log_event(self->log, LOG_WARNING, "job_failed", LOG_TEXT("job_id", action->job_id),
+                  LOG_TEXT("code", error_name(action->error.code)),
+                  LOG_TEXT("error", action->error.message));
+    else
+        log_event(self->log, LOG_INFO, "job_changed", LOG_TEXT("job_id", action->job_id),
+                  LOG_TEXT("state", job_state_name(action->state)));
     if (!record)
         return;
     record->state = action->state;

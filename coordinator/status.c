@@ -9,6 +9,7 @@
 
 #define LIST_LIMIT_DEFAULT 50
 #define LIST_LIMIT 1000
+#define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15)) /* 0.972, not 0.97199999999999998 */
 
 /* Where a kind of stage lies in the whole of a job, as a rough share of the time: for the one bar
  * that a person looks at. Stages of a kind that repeats share its span, each half of what is left.
@@ -53,7 +54,7 @@ static json_t *parsed(const char *text)
 
 static int finish(json_t *object, char **json, error_t *error)
 {
-    *json = json_dumps(object, JSON_COMPACT);
+    *json = json_dumps(object, DUMP);
     json_decref(object);
     return *json ? OK : error_set(error, ERR_MEMORY, "no memory for an answer");
 }
@@ -250,7 +251,7 @@ char *status_report(shell_t *shell, const job_record_t *record, job_state_t stat
     set(report, "workers_lost", json_integer(view.workers_lost));
     set(report, "late_results", json_integer(view.late_results));
     set(report, "recovered", json_integer(record->recovered));
-    char *text = json_dumps(report, JSON_COMPACT);
+    char *text = json_dumps(report, DUMP);
     json_decref(report);
     return text;
 }

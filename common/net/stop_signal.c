@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 struct stop_signal {
@@ -39,6 +40,27 @@ static void watch(net_pipe_t *pipe, void *argument)
 
 static void discard(void *item) { (void)item; }
 
+/* Libraries may have started threads before main() (OpenBLAS does), and a signal may be delivered
+ * to one of those: it shuts its ears from then on and says it again, until only the descriptor is
+ * left to hear it. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+    ucontext_t *interrupted = context;
+    (void)info;
+    sigaddset(&interrupted->uc_sigmask, number);
+    kill(getpid(), number);
+}
+
+static void block(const sigset_t *signals)
+{
+    struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a reader of our log that goes away must not end us */
+}
+
 int stop_signal_new(atomic_int *stop, stop_signal_t **out, error_t *error)
 {
     *out = NULL;
@@ -49,8 +71,7 @@ int stop_signal_new(atomic_int *stop, stop_signal_t **out, error_t *error)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a reader of our log that goes away must not end us */
+    block(&signals);
     self->stop = stop;
     self->descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     int code = OK;

@@ -1,7 +1,7 @@
 /* stop_signal.h - SIGTERM and SIGINT raise a flag, for the main() of a daemon.
  *
  * Must be the first thing in main(): the signals are blocked in every thread started afterwards and
- * read by a thread of their own, so no handler runs and no global is needed. A second signal ends
+ * read by a thread of their own, so no global is needed. A second signal ends
  * the process at once with status 128 + its number; what is durable stays so. */
 #ifndef STAGE4_COMMON_NET_STOP_SIGNAL_H
 #define STAGE4_COMMON_NET_STOP_SIGNAL_H

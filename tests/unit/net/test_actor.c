@@ -4,6 +4,7 @@
 #include "common/net/socket.h"
 #include "common/net/stop_signal.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -60,10 +61,21 @@ static void items_on_the_way_are_discarded_with_the_actor(void **state)
     net_actor_destroy(&actor);
 }
 
+static void *sleep_on(void *argument)
+{
+    for (;;)
+        pause();
+    return argument;
+}
+
+/* A thread that a library started before main() has not inherited our mask. */
 static int child_with_a_flag(int second)
 {
     atomic_int stop = 0;
     stop_signal_t *signals;
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, sleep_on, NULL);
     if (stop_signal_new(&stop, &signals, NULL))
         return 1;
     kill(getpid(), SIGTERM);
