@@ -53,7 +53,8 @@ float dist2_avx2(const float *a, const float *b, size_t dimension)
 }
 
 /* Four at a time: one distance alone waits for its own additions. */
-static void four(const float *a, const float *b, size_t stride, size_t dimension, float *out)
+static void measure_four(const float *a, const float *b, size_t stride, size_t dimension,
+                         float *out)
 {
     lanes_t zero = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     lanes_t s0 = zero, s1 = zero, s2 = zero, s3 = zero;
@@ -82,7 +83,7 @@ void dist2_avx2_many(const float *a, const float *b, size_t stride, size_t count
 {
     size_t i = 0;
     for (; i + 4 <= count; i += 4)
-        four(a, b + i * stride, stride, dimension, out + i);
+        measure_four(a, b + i * stride, stride, dimension, out + i);
     for (; i < count; i++)
         out[i] = dist2_avx2(a, b + i * stride, dimension);
 }

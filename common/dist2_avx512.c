@@ -42,7 +42,8 @@ float dist2_avx512(const float *a, const float *b, size_t dimension)
 }
 
 /* Four at a time: one distance alone waits for its own additions. */
-static void four(const float *a, const float *b, size_t stride, size_t dimension, float *out)
+static void measure_four(const float *a, const float *b, size_t stride, size_t dimension,
+                         float *out)
 {
     __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     const float *b1 = b + stride, *b2 = b1 + stride, *b3 = b2 + stride;
@@ -70,7 +71,7 @@ void dist2_avx512_many(const float *a, const float *b, size_t stride, size_t cou
 {
     size_t i = 0;
     for (; i + 4 <= count; i += 4)
-        four(a, b + i * stride, stride, dimension, out + i);
+        measure_four(a, b + i * stride, stride, dimension, out + i);
     for (; i < count; i++)
         out[i] = dist2_avx512(a, b + i * stride, dimension);
 }

@@ -173,9 +173,9 @@ static int write_payload(assign_t *self, size_t slots, uint8_t **payload, size_t
     double *sum = malloc((touched * dimension + 1) * sizeof *sum);
     uint32_t *count = malloc((touched + 1) * sizeof *count);
     columns_writer_t *writer = columns_writer_new("assign");
-    int code = ERR_MEMORY;
-    if (!sum || !count || !writer) {
-        error_set(error, code, "no memory for the sums of %zu centres", touched);
+    int code = OK;
+    if (!sum || !count) {
+        code = error_set(error, ERR_MEMORY, "no memory for the sums of %zu centres", touched);
         columns_writer_destroy(&writer);
         goto done;
     }

@@ -1,4 +1,5 @@
 /* knn.c - the k nearest neighbours of ranges of slots, within their partitions and windows. */
+#include "proto/worker_message.h"
 #include "worker/tasks/neighbours.h"
 
 #include <stdlib.h>
@@ -83,8 +84,6 @@ static int write_payload(const knn_t *self, size_t slots, uint8_t **payload, siz
                          error_t *error)
 {
     columns_writer_t *writer = columns_writer_new("knn");
-    if (!writer)
-        return error_set(error, ERR_MEMORY, "no memory for the lists of %zu slots", slots);
     columns_put(writer, "neighbour", COLUMN_U32, self->neighbour, slots * self->lists.k);
     columns_put(writer, "d2", COLUMN_F32, self->d2, slots * self->lists.k);
     return columns_writer_finish(&writer, payload, length, error);
@@ -98,6 +97,10 @@ static int prepare(knn_t *self, task_state_t *state, size_t slots, uint64_t k, e
                                  .k = (size_t)k,
                                  .band = self->bands,
                                  .without_self = 1};
+    if (slots > WORKER_PAYLOAD_LIMIT / (sizeof *self->neighbour + sizeof *self->d2) / k)
+        return error_set(error, ERR_TOO_LARGE,
+                         "%llu neighbours of %zu slots are too many for a task",
+                         (unsigned long long)k, slots);
     self->neighbour = malloc((slots * k + 1) * sizeof *self->neighbour);
     self->d2 = malloc((slots * k + 1) * sizeof *self->d2);
     if (!self->neighbour || !self->d2)

@@ -303,8 +303,6 @@ static int write_payload(reach_t *self, uint32_t *from, uint8_t **payload, size_
         }
     }
     columns_writer_t *writer = columns_writer_new("edges");
-    if (!writer)
-        return error_set(error, ERR_MEMORY, "no memory for %zu edges", edges);
     columns_put(writer, "a", COLUMN_U32, from, edges);
     columns_put(writer, "b", COLUMN_U32, self->found_slot, edges);
     columns_put(writer, "weight", COLUMN_F32, self->found_weight, edges);

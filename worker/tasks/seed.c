@@ -212,11 +212,12 @@ static int check_segments(const seed_t *self, size_t *centres, error_t *error)
     *centres = 0;
     for (uint32_t s = 0; s < state->task->segment_count && !code; s++) {
         const segment_t *segment = &state->task->segments[s];
-        const uint32_t *begin = &state->plan.partition_begin[segment->partition];
-        if (segment->begin != begin[0] || segment->end != begin[1])
+        uint32_t begin = state->plan.partition_begin[segment->partition];
+        uint32_t end = state->plan.partition_begin[segment->partition + 1];
+        if (segment->begin != begin || segment->end != end)
             code = error_set(error, ERR_PROTOCOL,
                              "seed segment of slots %u to %u: partition %u has %u to %u",
-                             segment->begin, segment->end, segment->partition, begin[0], begin[1]);
+                             segment->begin, segment->end, segment->partition, begin, end);
         size_t size = segment->end - segment->begin;
         *centres += self->k < size ? (size_t)self->k : size;
     }
@@ -239,8 +240,6 @@ static int run_all(seed_t *self, uint8_t **payload, size_t *length, error_t *err
     if (code)
         return code;
     columns_writer_t *writer = columns_writer_new("seeds");
-    if (!writer)
-        return error_set(error, ERR_MEMORY, "no memory for %zu centres", centres);
     columns_put(writer, "centre_slot", COLUMN_U32, self->centres, self->centre_count);
     return columns_writer_finish(&writer, payload, length, error);
 }

@@ -266,8 +266,6 @@ static int write_payload(const summarise_t *self, size_t members, uint8_t **payl
                          error_t *error)
 {
     columns_writer_t *writer = columns_writer_new("summary");
-    if (!writer)
-        return error_set(error, ERR_MEMORY, "no memory for %zu clusters", self->count);
     columns_put(writer, "centroid", COLUMN_F32, self->centroid,
                 self->count * self->state->dimension);
     columns_put(writer, "similarity_mean", COLUMN_F64, self->similarity_mean, self->count);
