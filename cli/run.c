@@ -1,0 +1,289 @@
+/* run.c - `stage4 run`: one job in one process, by the same coordinator and workers as the cluster.
+ *
+ * The coordinator's state is a scratch folder beside the output, or with --state a folder that
+ * stays. There the job is known by a key made of everything that decides its output: the same
+ * command finds it again, unfinished or finished. */
+#include "cli/cli.h"
+
+#include "cli/embedded.h"
+#include "cli/gateway_call.h"
+#include "cli/job_options.h"
+#include "cli/job_view.h"
+#include "cli/progress.h"
+#include "cli/run_key.h"
+#include "cli/scratch.h"
+#include "cli/summary.h"
+#include "cli/target.h"
+#include "common/clock.h"
+#include "gateway/coordinator_client.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POLL_MS 200
+#define ANSWER_MS 2000
+#define SILENCE_MS 60000 /* a coordinator that says nothing for so long is stuck on its disk */
+#define ATTEMPT_LIMIT 1000
+
+typedef struct {
+    const cli_t *cli;
+    const char *output;
+    const char *report; /* NULL none */
+    job_spec_t spec;
+    char *spec_json;
+    scratch_t *scratch; /* NULL: --state is given */
+    char *state_folder;
+    char *output_folder;
+    log_t *log;
+    embedded_t *embedded;
+    coordinator_client_t *client;
+    json_t *status;
+} run_t;
+
+/* ---- before ---- */
+
+static int check_options(run_t *self, error_t *error)
+{
+    const config_t *config = self->cli->config;
+    self->output = config_text(config, "output");
+    self->report = config_text(config, "report");
+    int code = job_options_read(config, &self->spec, error);
+    if (!code)
+        code = job_spec_to_json(&self->spec, &self->spec_json, error);
+    if (!code && !self->output)
+        code = error_field(error, ERR_USAGE, "output",
+                           "option --output is missing: the file that the clusters go to");
+    if (!code)
+        code = target_check("output", self->output, error);
+    if (!code && self->report)
+        code = target_check("report", self->report, error);
+    return code;
+}
+
+static int make_log(run_t *self, error_t *error)
+{
+    const config_t *config = self->cli->config;
+    const char *name =
+        config_given(config, "log_level") ? config_text(config, "log_level") : "warning";
+    log_level_t level;
+    if (!log_level_parse(name, &level))
+        return error_field(error, ERR_USAGE, "log_level",
+                           "log_level: '%s' is not debug, info, warning, error or off", name);
+    self->log = log_new(self->cli->notes, level, "stage4");
+    return self->log ? OK : error_set(error, ERR_MEMORY, "no memory for the log");
+}
+
+static int make_state(run_t *self, error_t *error)
+{
+    const char *given = config_text(self->cli->config, "state");
+    char *folder = given ? NULL : target_folder(self->output);
+    int code = OK;
+    if (!given && folder)
+        code = scratch_new(folder, &self->scratch, error);
+    free(folder);
+    if (code)
+        return code;
+    self->state_folder = given ? strdup(given) : strdup(scratch_path(self->scratch));
+    if (!self->state_folder ||
+        asprintf(&self->output_folder, "%s/output", self->state_folder) < 0) {
+        self->output_folder = NULL;
+        return error_set(error, ERR_MEMORY, "no memory for a path");
+    }
+    return OK;
+}
+
+static int start(run_t *self, error_t *error)
+{
+    const config_t *config = self->cli->config;
+    embedded_options_t options = {
+        .indices_folder = config_text(config, "indices"),
+        .state_folder = self->state_folder,
+        .output_folder = self->output_folder,
+        .workers = (uint32_t)config_integer(config, "workers"),
+        .threads = (uint32_t)config_integer(config, "threads"),
+        .cache_bytes = (size_t)config_integer(config, "cache_mib") << 20,
+        .queue_limit = 1000,
+        .running_limit = 1,
+        .log = self->log,
+    };
+    int code = embedded_start(&options, &self->embedded, error);
+    return code ? code
+                : coordinator_client_new(embedded_client_endpoint(self->embedded), &self->client,
+                                         error);
+}
+
+/* ---- the job ---- */
+
+static int interrupted(const run_t *self, error_t *error)
+{
+    if (!atomic_load(self->cli->stop))
+        return OK;
+    if (self->scratch)
+        return error_set(error, ERR_CANCELLED, "ended by a signal; nothing was written");
+    return error_set(error, ERR_CANCELLED,
+                     "ended by a signal; the same command goes on with what is in %s",
+                     self->state_folder);
+}
+
+/* Asks until there is an answer, a signal, or a part of us has ended. */
+static int ask(run_t *self, client_verb_t verb, const char *job_id, const char *key,
+               const char *body, error_t *error)
+{
+    int64_t give_up_ms = clock_monotonic_ms() + SILENCE_MS;
+    for (;;) {
+        char *answer = NULL;
+        error_t cause = ERROR_INIT;
+        int code = coordinator_client_call(self->client, verb, job_id, key, body,
+                                           body ? strlen(body) : 0, ANSWER_MS, &answer, &cause);
+        if (code == OK) {
+            json_decref(self->status);
+            self->status = json_loads(answer, 0, NULL);
+            free(answer);
+            return self->status ? OK : error_set(error, ERR_PROTOCOL, "an answer is no JSON");
+        }
+        int ended = embedded_check(self->embedded, error);
+        if (!ended)
+            ended = interrupted(self, error);
+        if (ended)
+            return ended;
+        if (code != ERR_UNAVAILABLE || clock_monotonic_ms() > give_up_ms) {
+            *error = cause;
+            return code;
+        }
+        poll(NULL, 0, 20);
+    }
+}
+
+/* The path of the JSONL that the job's report names; NULL when there is none. */
+static char *result_path(const run_t *self)
+{
+    const json_t *report = json_object_get(self->status, "report");
+    const char *name =
+        json_string_value(json_object_get(json_object_get(report, "output"), "name"));
+    char *path = NULL;
+    return name && asprintf(&path, "%s/%s", self->output_folder, name) >= 0 ? path : NULL;
+}
+
+/* Found in the state folder, ended, and of no use: it failed, or its file is gone. */
+static int is_spent(const run_t *self)
+{
+    job_view_t job = job_view(self->status);
+    if (!job_view_ended(&job))
+        return 0;
+    char *path = result_path(self);
+    int there = !strcmp(job.state, "completed") && path && access(path, R_OK) == 0;
+    free(path);
+    return !there;
+}
+
+/* The key's number grows past the attempts that came to nothing. */
+static int submit(run_t *self, error_t *error)
+{
+    char base[65];
+    char key[80];
+    run_key(config_text(self->cli->config, "indices"), self->spec.level, self->spec_json,
+            self->output, base);
+    for (int attempt = 0; attempt < ATTEMPT_LIMIT; attempt++) {
+        snprintf(key, sizeof key, "%s-%d", base, attempt);
+        int code = ask(self, VERB_SUBMIT, NULL, key, self->spec_json, error);
+        if (code || self->scratch || !is_spent(self))
+            return code;
+    }
+    return error_field(error, ERR_CONFLICT, "state",
+                       "%s holds %d attempts at this job that failed; use another folder",
+                       self->state_folder, ATTEMPT_LIMIT);
+}
+
+static int follow(run_t *self, error_t *error)
+{
+    progress_t progress;
+    char job_id[JOB_ID_SIZE];
+    int code = OK;
+    snprintf(job_id, sizeof job_id, "%s", text_of(self->status, "job_id"));
+    progress_begin(&progress, self->cli->notes, clock_monotonic_ms());
+    for (;;) {
+        job_view_t job = job_view(self->status);
+        progress_show(&progress, &job, clock_monotonic_ms());
+        if (job_view_ended(&job))
+            break;
+        poll(NULL, 0, POLL_MS);
+        if ((code = interrupted(self, error)) || (code = embedded_check(self->embedded, error)) ||
+            (code = ask(self, VERB_STATUS, job_id, NULL, NULL, error)))
+            break;
+    }
+    progress_end(&progress);
+    return code ? code : job_view_error(self->status, error);
+}
+
+/* ---- after ---- */
+
+/* The kept state keeps its file, so that the same command can give it again. */
+static int publish(run_t *self, error_t *error)
+{
+    char *path = result_path(self);
+    char *text = NULL;
+    int code = OK;
+    if (!path)
+        return error_set(error, ERR_INTERNAL, "the report of the finished job names no file");
+    if (self->report) {
+        text = json_dumps(json_object_get(self->status, "report"), JSON_INDENT(2) | JSON_SORT_KEYS);
+        code = text ? target_write(self->report, text, strlen(text), error)
+                    : error_set(error, ERR_MEMORY, "no memory for the report");
+    }
+    if (!code)
+        code = self->scratch ? target_move(self->output, path, error)
+                             : target_copy(self->output, path, error);
+    free(text);
+    free(path);
+    return code;
+}
+
+static void tell(const run_t *self)
+{
+    const json_t *report = json_object_get(self->status, "report");
+    if (!config_switch(self->cli->config, "json")) {
+        summary_print(report, self->output, self->cli->out);
+        return;
+    }
+    json_t *answer = json_copy(self->status);
+    json_object_set_new(answer, "output", json_string(self->output));
+    print_json(answer, self->cli->out);
+    json_decref(answer);
+}
+
+static void clear(run_t *self)
+{
+    coordinator_client_destroy(&self->client);
+    embedded_stop(&self->embedded);
+    scratch_destroy(&self->scratch);
+    log_destroy(&self->log);
+    job_spec_clear(&self->spec);
+    json_decref(self->status);
+    free(self->spec_json);
+    free(self->state_folder);
+    free(self->output_folder);
+}
+
+int cli_run(const cli_t *cli, error_t *error)
+{
+    run_t self = {.cli = cli};
+    int code = check_options(&self, error);
+    if (!code)
+        code = make_log(&self, error);
+    if (!code)
+        code = make_state(&self, error);
+    if (!code)
+        code = start(&self, error);
+    if (!code)
+        code = submit(&self, error);
+    if (!code)
+        code = follow(&self, error);
+    if (!code)
+        code = publish(&self, error);
+    if (!code)
+        tell(&self);
+    clear(&self);
+    return code;
+}
