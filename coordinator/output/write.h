@@ -1,4 +1,5 @@
-/* write.h - turns an outcome into what users read: the JSONL file, the daily name, the result store.
+/* write.h - turns an outcome into what users read: the JSONL file, the daily name, the result
+ * store.
  *
  * Order: JSONL to a temporary file and fsync; result store transaction (the commit point); rename;
  * daily link. Replaying any prefix of it is harmless. The bytes of the JSONL depend on the job and
@@ -26,8 +27,8 @@ typedef struct {
     int64_t finished_ms; /* the shell's clock */
 } write_input_t;
 
-/* *report_json: malloc'd, the caller's: what the job's report says (outcome's report, plus clusters,
- * sizes, noise, the largest clusters with labels, sha256 and name of the JSONL). */
+/* *report_json: malloc'd, the caller's: what the job's report says (outcome's report, plus
+ * clusters, sizes, noise, the largest clusters with labels, sha256 and name of the JSONL). */
 int write_outcome(const write_input_t *input, char **report_json, error_t *error);
 
 /* Removes what a cancelled or failed job may have left: temporary files. */

@@ -1,5 +1,7 @@
 #include "coordinator/store/durable.h"
 
+#include "proto/task.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,6 +33,17 @@ int durable_error(error_t *error, const char *verb, const char *path)
     int cause = errno;
     return error_set(error, ERR_IO, "cannot %s %s: %s%s", verb, path, strerror(cause),
                      advice(cause));
+}
+
+int durable_job_name(const char *job_id, error_t *error)
+{
+    size_t length = strlen(job_id);
+    if (length > 0 && length < JOB_ID_SIZE &&
+        strspn(job_id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") ==
+            length)
+        return OK;
+    return error_field(error, ERR_USAGE, "job_id",
+                       "a job id is 1 to %d letters, digits, '_' or '-'", JOB_ID_SIZE - 1);
 }
 
 int durable_sync_folder(const char *path, error_t *error)

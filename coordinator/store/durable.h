@@ -12,6 +12,10 @@
 /* ERR_IO from errno: "cannot <verb> <path>: <cause>; <what helps>". */
 int durable_error(error_t *error, const char *verb, const char *path);
 
+/* A job id becomes part of file names: OK for 1 to 39 of [A-Za-z0-9_-], so that no path leaves its
+ * folder; else ERR_USAGE with the field "job_id". */
+int durable_job_name(const char *job_id, error_t *error);
+
 /* Creates the folder (not its parents) when it is missing, and makes its name durable. */
 int durable_make_folder(const char *path, error_t *error);
 

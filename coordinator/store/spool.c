@@ -20,22 +20,12 @@ struct spool {
     char root[ROOT_LIMIT + 1];
 };
 
-/* A job id becomes a folder name: only [A-Za-z0-9_-] gets through, so no path leaves the root. */
-static int job_id_safe(const char *job_id)
-{
-    size_t length = strlen(job_id);
-    return length > 0 && length < JOB_ID_SIZE &&
-           strspn(job_id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") ==
-               length;
-}
-
 static int folder_of(const spool_t *self, const char *job_id, char out[PATH_MAX], error_t *error)
 {
-    if (!job_id_safe(job_id))
-        return error_field(error, ERR_USAGE, "job_id",
-                           "a job id is 1 to %d letters, digits, '_' or '-'", JOB_ID_SIZE - 1);
-    snprintf(out, PATH_MAX, "%s/%s", self->root, job_id);
-    return OK;
+    int code = durable_job_name(job_id, error);
+    if (code == OK)
+        snprintf(out, PATH_MAX, "%s/%s", self->root, job_id);
+    return code;
 }
 
 static int path_of(const spool_t *self, const char *job_id, const sha256_t *sha256,

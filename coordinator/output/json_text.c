@@ -1,0 +1,166 @@
+#include "coordinator/output/json_text.h"
+
+#include "common/clock.h"
+#include "common/utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void json_text_clear(json_text_t *self)
+{
+    free(self->bytes);
+    *self = (json_text_t){0};
+}
+
+void json_text_reset(json_text_t *self) { self->length = 0; }
+int json_text_failed(const json_text_t *self) { return self->failed; }
+
+/* Room for `more` bytes and a NUL; 0 when there is none. */
+static int reserve(json_text_t *self, size_t more)
+{
+    if (self->failed || more >= SIZE_MAX / 2 - self->length) {
+        self->failed = 1;
+        return 0;
+    }
+    if (self->length + more < self->capacity)
+        return 1;
+    size_t capacity = (self->length + more) * 3 / 2 + 256;
+    char *bytes = realloc(self->bytes, capacity);
+    if (!bytes) {
+        self->failed = 1;
+        return 0;
+    }
+    self->bytes = bytes;
+    self->capacity = capacity;
+    return 1;
+}
+
+void json_text_raw(json_text_t *self, const char *bytes, size_t length)
+{
+    if (!reserve(self, length))
+        return;
+    memcpy(self->bytes + self->length, bytes, length);
+    self->length += length;
+    self->bytes[self->length] = 0;
+}
+
+static void raw_text(json_text_t *self, const char *text)
+{
+    json_text_raw(self, text, strlen(text));
+}
+
+static void escape(json_text_t *self, unsigned char byte)
+{
+    static const char SHORT[][2] = {{'"', '"'},  {'\\', '\\'}, {'\b', 'b'}, {'\f', 'f'},
+                                    {'\n', 'n'}, {'\r', 'r'},  {'\t', 't'}};
+    char text[8];
+    for (size_t i = 0; i < sizeof SHORT / sizeof *SHORT; i++)
+        if (byte == (unsigned char)SHORT[i][0]) {
+            text[0] = '\\';
+            text[1] = SHORT[i][1];
+            json_text_raw(self, text, 2);
+            return;
+        }
+    snprintf(text, sizeof text, "\\u%04x", byte);
+    json_text_raw(self, text, 6);
+}
+
+void json_text_string(json_text_t *self, const char *bytes, size_t length)
+{
+    const unsigned char *byte = (const unsigned char *)bytes;
+    json_text_raw(self, "\"", 1);
+    while (length) {
+        size_t step = utf8_sequence((const char *)byte, length);
+        if (*byte < 0x20 || *byte == '"' || *byte == '\\' || *byte == 0x7F)
+            escape(self, *byte);
+        else if (step)
+            json_text_raw(self, (const char *)byte, step);
+        else
+            raw_text(self, "\xEF\xBF\xBD");
+        byte += step ? step : 1;
+        length -= step ? step : 1;
+    }
+    json_text_raw(self, "\"", 1);
+}
+
+void json_text_integer(json_text_t *self, int64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    raw_text(self, text);
+}
+
+void json_text_float(json_text_t *self, float value)
+{
+    char text[40];
+    if (!isfinite(value)) {
+        raw_text(self, "null");
+        return;
+    }
+    /* Nine digits always read back; most of a unit vector's need eight or nine. */
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
+    raw_text(self, text);
+}
+
+void json_text_double(json_text_t *self, double value)
+{
+    char text[40];
+    if (!isfinite(value)) {
+        raw_text(self, "null");
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    raw_text(self, text);
+}
+
+void json_text_time(json_text_t *self, int64_t time_ms)
+{
+    char text[32];
+    if (time_ms == TIME_NONE) {
+        raw_text(self, "null");
+        return;
+    }
+    time_format(time_ms, text);
+    json_text_string(self, text, strlen(text));
+}
+
+void json_text_value(json_text_t *self, const char *json, size_t length)
+{
+    size_t begin = 0;
+    int inside = 0; /* a string */
+    for (size_t i = 0; i < length; i++) {
+        if (inside && json[i] == '\\') {
+            i++;
+        } else if (json[i] == '"') {
+            inside = !inside;
+        } else if (!inside && strchr(" \t\r\n", json[i]) && json[i]) {
+            json_text_raw(self, json + begin, i - begin);
+            begin = i + 1;
+        }
+    }
+    json_text_raw(self, json + begin, length - begin);
+}
+
+void json_text_next(json_text_t *self)
+{
+    char last = self->length ? self->bytes[self->length - 1] : '{';
+    if (last != '{' && last != '[')
+        json_text_raw(self, ",", 1);
+}
+
+void json_text_key(json_text_t *self, const char *key)
+{
+    json_text_next(self);
+    json_text_string(self, key, strlen(key));
+    json_text_raw(self, ":", 1);
+}

@@ -1,0 +1,662 @@
+#include "common/clock.h"
+#include "coordinator/output/write.h"
+#include "lib/folder.h"
+#include "lib/outcome_fixture.h"
+
+#include <errno.h>
+#include <dirent.h>
+#include <jansson.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define WIKI TEST_DATA "/wiki2015"
+#define AS_OF_MS 1442016000000 /* 2015-09-12T00:00:00Z */
+
+typedef struct {
+    test_folder_t folder;
+    char output[512];
+    char database[512];
+    spool_t *spool;
+    result_store_t *results;
+} fixture_t;
+
+static int set_up(void **state)
+{
+    fixture_t *self = calloc(1, sizeof *self);
+    char path[512];
+    self->folder = folder_new();
+    folder_path(&self->folder, "output", self->output);
+    folder_path(&self->folder, "stage4.db", self->database);
+    *state = self;
+    int code = spool_open(folder_path(&self->folder, "spool", path), &self->spool, NULL);
+    return code ? code : result_store_open_sqlite(self->database, 0, &self->results, NULL);
+}
+
+static int tear_down(void **state)
+{
+    fixture_t *self = *state;
+    self->results->verbs->close(&self->results);
+    spool_close(&self->spool);
+    folder_destroy(&self->folder);
+    free(self);
+    return 0;
+}
+
+typedef struct {
+    const char *job_id;
+    const char *indices;
+    level_t level;
+    int include_metadata;
+    uint32_t epoch;
+} job_t;
+
+/* Writes a made outcome; the report is the caller's to free. */
+static int write_job(fixture_t *self, const job_t *job, char **report, error_t *error)
+{
+    job_spec_t spec;
+    job_spec_init(&spec);
+    spec.level = job->level;
+    spec.as_of_ms = AS_OF_MS;
+    spec.include_metadata = job->include_metadata;
+    write_input_t input = {
+        .job_id = job->job_id,
+        .epoch = job->epoch,
+        .spec = &spec,
+        .spec_json = "{}",
+        .indices_folder = job->indices,
+        .output_folder = self->output,
+        .spool = self->spool,
+        .results = self->results,
+        .state_sha = outcome_make(self->spool, job->job_id, job->indices, job->level),
+        .finished_ms = 1000,
+    };
+    int code = write_outcome(&input, report, error);
+    job_spec_clear(&spec);
+    return code;
+}
+
+static void write_ok(fixture_t *self, const job_t *job)
+{
+    char *report = NULL;
+    error_t error = ERROR_INIT;
+    if (write_job(self, job, &report, &error) != OK)
+        fail_msg("%s", error.message);
+    free(report);
+}
+
+/* The whole file; *length without the NUL. */
+static char *read_file(const char *folder, const char *name, size_t *length)
+{
+    char path[1024];
+    snprintf(path, sizeof path, *name ? "%s/%s" : "%s%s", folder, name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    *length = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = malloc(*length + 1);
+    assert_int_equal(fread(bytes, 1, *length, file), *length);
+    bytes[*length] = 0;
+    fclose(file);
+    return bytes;
+}
+
+/* Line `number` of the job's file as JSON. */
+static json_t *read_line(fixture_t *self, const job_t *job, int number)
+{
+    char name[256];
+    size_t length;
+    snprintf(name, sizeof name, "clustered_%s_%s.jsonl", level_plural(job->level), job->job_id);
+    char *bytes = read_file(self->output, name, &length);
+    char *line = bytes;
+    while (number-- > 0)
+        line = strchr(line, '\n') + 1;
+    json_t *value = json_loadb(line, strcspn(line, "\n"), JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(value);
+    free(bytes);
+    return value;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    assert_non_null(text);
+    return text;
+}
+
+static json_t *metadata_of(level_t level)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s_metadata.json", WIKI, level_plural(level));
+    json_t *value = json_load_file(path, 0, NULL);
+    assert_non_null(value);
+    return value;
+}
+
+static json_t *entry_of(const json_t *metadata, const char *vector_id)
+{
+    json_t *entry = json_object_get(json_object_get(metadata, "metadata_store"), vector_id);
+    assert_non_null(entry);
+    return entry;
+}
+
+static void sizes_fall_and_lists_agree(const json_t *line, json_int_t *last)
+{
+    json_int_t size = json_integer_value(json_object_get(line, "cluster_size"));
+    const json_t *ids = json_object_get(line, "member_ids");
+    const json_t *members = json_object_get(line, "members");
+    assert_true(size > 0 && size <= *last);
+    *last = size;
+    assert_int_equal(json_array_size(ids), size);
+    assert_int_equal(json_array_size(members), size);
+    for (size_t i = 0; i < json_array_size(members); i++) {
+        const json_t *member = json_array_get(members, i);
+        assert_string_equal(text_of(member, "id"), json_string_value(json_array_get(ids, i)));
+        assert_string_equal(text_of(member, "assignment"), "core");
+        if (i)
+            assert_true(strcmp(text_of(json_array_get(members, i - 1), "vector_id"),
+                               text_of(member, "vector_id")) < 0);
+    }
+}
+
+static void strings_are_sorted_and_distinct(const json_t *array)
+{
+    assert_true(json_is_array(array));
+    for (size_t i = 1; i < json_array_size(array); i++)
+        assert_true(strcmp(json_string_value(json_array_get(array, i - 1)),
+                           json_string_value(json_array_get(array, i))) < 0);
+}
+
+/* Against the metadata file itself, read by another reader. */
+static void span_is_that_of_the_members(const json_t *line, const json_t *metadata,
+                                        const char *start_key)
+{
+    const char *first = NULL;
+    const char *last = NULL;
+    size_t i;
+    json_t *member;
+    json_array_foreach(json_object_get(line, "members"), i, member)
+    {
+        json_t *fields =
+            json_object_get(entry_of(metadata, text_of(member, "vector_id")), "metadata");
+        json_t *span = json_object_get(fields, start_key);
+        const char *start = json_string_value(json_is_array(span) ? json_array_get(span, 0) : span);
+        const char *end = json_string_value(json_is_array(span) ? json_array_get(span, 1) : span);
+        first = start && (!first || strcmp(start, first) < 0) ? start : first;
+        last = end && (!last || strcmp(end, last) > 0) ? end : last;
+    }
+    const json_t *span = json_object_get(line, "temporal_span");
+    if (!first) {
+        assert_true(json_is_null(span));
+        return;
+    }
+    assert_string_equal(json_string_value(json_array_get(span, 0)), first);
+    assert_string_equal(json_string_value(json_array_get(span, 1)), last);
+}
+
+static void every_level_is_written_as_its_schema_says(void **state)
+{
+    fixture_t *self = *state;
+    static const struct {
+        const char *own[3];
+        const char *time;
+    } levels[LEVEL_COUNT] = {
+        {{"document_ids"}, "publication_date"},
+        {{"event_ids"}, "temporal_reference"},
+        {{"entity_mentions", "canonical_entity", "entity_type"}, "none"},
+        {{"storyline_ids", "event_ids"}, "temporal_span"},
+    };
+    for (int level = 0; level < LEVEL_COUNT; level++) {
+        job_t job = {level_plural((level_t)level), WIKI, (level_t)level, 0, 1};
+        json_t *metadata = metadata_of(job.level);
+        json_int_t last = 1 << 30;
+        write_ok(self, &job);
+        for (int i = 0; i < OUTCOME_CLUSTERS; i++) {
+            json_t *line = read_line(self, &job, i);
+            assert_string_equal(text_of(line, "cluster_type"), level_singular(job.level));
+            assert_true(strlen(text_of(line, "cluster_label")) > 0);
+            sizes_fall_and_lists_agree(line, &last);
+            for (size_t k = 0; k < 3 && levels[level].own[k]; k++)
+                assert_non_null(json_object_get(line, levels[level].own[k]));
+            strings_are_sorted_and_distinct(json_object_get(line, "document_ids"));
+            assert_int_equal(json_array_size(json_object_get(line, "centroid_vector")), 768);
+            assert_int_equal(json_array_size(json_object_get(line, "representative_ids")), 4);
+            span_is_that_of_the_members(line, metadata, levels[level].time);
+            assert_string_equal(text_of(json_object_get(line, "metadata"), "timestamp"),
+                                "2015-09-12T00:00:00Z");
+            json_decref(line);
+        }
+        json_decref(metadata);
+    }
+}
+
+/* In how many of the cluster's documents an entity is mentioned, by going through all of them. */
+static int documents_with(const json_t *entities, const json_t *documents, const char *text)
+{
+    int count = 0;
+    size_t i;
+    json_t *document;
+    json_array_foreach(documents, i, document)
+    {
+        const char *key;
+        json_t *entry;
+        int found = 0;
+        json_object_foreach(json_object_get(entities, "metadata_store"), key, entry)
+        {
+            json_t *fields = json_object_get(entry, "metadata");
+            found |= !strcmp(text_of(fields, "document_id"), json_string_value(document)) &&
+                     !strcmp(text_of(fields, "entity_text"), text);
+        }
+        count += found;
+    }
+    return count;
+}
+
+static void entities_of_events_come_from_their_documents(void **state)
+{
+    fixture_t *self = *state;
+    job_t job = {"events", WIKI, LEVEL_EVENTS, 0, 1};
+    write_ok(self, &job);
+    json_t *entities = metadata_of(LEVEL_ENTITIES);
+    json_t *line = read_line(self, &job, 2);
+    json_t *primary = json_object_get(line, "primary_entities");
+    int last = 1 << 30;
+    assert_int_equal(json_array_size(primary), 10);
+    for (size_t i = 0; i < json_array_size(primary); i++) {
+        int count = documents_with(entities, json_object_get(line, "document_ids"),
+                                   json_string_value(json_array_get(primary, i)));
+        assert_true(count > 0 && count <= last);
+        if (count == last)
+            assert_true(strcmp(json_string_value(json_array_get(primary, i - 1)),
+                               json_string_value(json_array_get(primary, i))) < 0);
+        last = count;
+    }
+    json_decref(line);
+    json_decref(entities);
+}
+
+static void all_metadata_is_passed_through(void **state)
+{
+    fixture_t *self = *state;
+    for (int level = 0; level < LEVEL_COUNT; level++) {
+        job_t job = {level_plural((level_t)level), WIKI, (level_t)level, 1, 1};
+        json_t *metadata = metadata_of(job.level);
+        write_ok(self, &job);
+        json_t *line = read_line(self, &job, 1);
+        size_t i;
+        json_t *member;
+        json_array_foreach(json_object_get(line, "members"), i, member)
+        {
+            json_t *entry = entry_of(metadata, text_of(member, "vector_id"));
+            assert_true(json_equal(json_object_get(member, "metadata"),
+                                   json_object_get(entry, "metadata")));
+        }
+        json_decref(line);
+        json_decref(metadata);
+    }
+}
+
+static void a_centroid_reads_back_bit_by_bit(void **state)
+{
+    fixture_t *self = *state;
+    job_t job = {"bits", WIKI, LEVEL_STORYLINES, 0, 1};
+    outcome_fixture_t made = {.spool = self->spool, .job_id = "bits"};
+    double norm = 0;
+    (void)made;
+    write_ok(self, &job);
+    json_t *line = read_line(self, &job, 0);
+    const json_t *centroid = json_object_get(line, "centroid_vector");
+    for (size_t i = 0; i < 768; i++) {
+        double value = json_number_value(json_array_get(centroid, i));
+        norm += value * value;
+    }
+    assert_true(norm > 1 - 1e-5 && norm < 1 + 1e-5);
+    json_decref(line);
+}
+
+static size_t visible_files(const fixture_t *self, int hidden_too)
+{
+    DIR *folder = opendir(self->output);
+    size_t count = 0;
+    struct dirent *entry;
+    if (!folder)
+        return 0;
+    while ((entry = readdir(folder)))
+        count += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+                 (hidden_too || entry->d_name[0] != '.');
+    closedir(folder);
+    return count;
+}
+
+static void writing_twice_gives_the_same_bytes(void **state)
+{
+    fixture_t *self = *state;
+    job_t job = {"twice", WIKI, LEVEL_EVENTS, 1, 1};
+    const char *name = "clustered_events_twice.jsonl";
+    size_t first_length;
+    size_t second_length;
+    write_ok(self, &job);
+    char *first = read_file(self->output, name, &first_length);
+    write_ok(self, &job); /* the same epoch */
+    job.epoch = 2;
+    write_ok(self, &job); /* after a recovery */
+    char *second = read_file(self->output, name, &second_length);
+    assert_int_equal(first_length, second_length);
+    assert_memory_equal(first, second, first_length);
+    assert_int_equal(visible_files(self, 1), 2); /* the file and the daily name */
+    free(first);
+    free(second);
+}
+
+static void two_jobs_differ_in_nothing_but_the_name(void **state)
+{
+    fixture_t *self = *state;
+    job_t one = {"one", WIKI, LEVEL_ENTITIES, 0, 1};
+    job_t two = {"two", WIKI, LEVEL_ENTITIES, 0, 7};
+    size_t first_length;
+    size_t second_length;
+    write_ok(self, &one);
+    write_ok(self, &two);
+    char *first = read_file(self->output, "clustered_entities_one.jsonl", &first_length);
+    char *second = read_file(self->output, "clustered_entities_two.jsonl", &second_length);
+    assert_int_equal(first_length, second_length);
+    assert_memory_equal(first, second, first_length);
+    free(first);
+    free(second);
+}
+
+static void the_daily_name_leads_to_the_newest_job(void **state)
+{
+    fixture_t *self = *state;
+    job_t one = {"one", WIKI, LEVEL_STORYLINES, 0, 1};
+    job_t two = {"two", WIKI, LEVEL_STORYLINES, 0, 1};
+    char path[600];
+    char target[256] = "";
+    snprintf(path, sizeof path, "%s/clustered_storylines_2015-09-12.jsonl", self->output);
+    write_ok(self, &one);
+    assert_true(readlink(path, target, sizeof target - 1) > 0);
+    assert_string_equal(target, "clustered_storylines_one.jsonl");
+    write_ok(self, &two);
+    memset(target, 0, sizeof target);
+    assert_true(readlink(path, target, sizeof target - 1) > 0);
+    assert_string_equal(target, "clustered_storylines_two.jsonl");
+}
+
+static void the_report_and_the_store_agree_with_the_file(void **state)
+{
+    fixture_t *self = *state;
+    job_t job = {"job", WIKI, LEVEL_EVENTS, 0, 1};
+    char *text = NULL;
+    char *stored = NULL;
+    char hex[65];
+    size_t length;
+    result_statistics_t statistics;
+    cluster_page_t page;
+    assert_int_equal(write_job(self, &job, &text, NULL), OK);
+    json_t *report = json_loads(text, 0, NULL);
+    char *bytes = read_file(self->output, "clustered_events_job.jsonl", &length);
+    sha256_t sha256 = sha256_of(bytes, length);
+    sha256_hex(&sha256, hex);
+    const json_t *output = json_object_get(report, "output");
+    assert_string_equal(text_of(output, "sha256"), hex);
+    assert_string_equal(text_of(output, "name"), "clustered_events_job.jsonl");
+    assert_int_equal(json_integer_value(json_object_get(output, "bytes")), length);
+    assert_int_equal(json_integer_value(json_object_get(report, "items")), 428);
+    assert_int_equal(json_integer_value(json_object_get(report, "noise")), 43);
+    assert_int_equal(json_integer_value(json_object_get(report, "clusters")), 3);
+    assert_int_equal(json_integer_value(json_object_get(report, "partitions")), 1);
+    assert_int_equal(json_array_size(json_object_get(report, "largest")), 3);
+    assert_string_equal(text_of(report, "primary_entities"), "the entities level");
+    self->results->verbs->statistics(self->results, &statistics, NULL);
+    assert_int_equal(statistics.clusters[LEVEL_EVENTS], 3);
+    assert_int_equal(statistics.members[LEVEL_EVENTS], 385);
+    assert_int_equal(statistics.noise[LEVEL_EVENTS], 43);
+    cluster_query_t query = {
+        .level = -1, .time_from_ms = TIME_NONE, .time_to_ms = TIME_NONE, .limit = 10};
+    assert_int_equal(self->results->verbs->clusters(self->results, &query, &page, NULL), OK);
+    char *line = bytes;
+    for (size_t i = 0; i < page.count; i++) { /* one partition: the file has the same order */
+        assert_int_equal(strcspn(line, "\n"), strlen(page.json[i]));
+        assert_memory_equal(line, page.json[i], strlen(page.json[i]));
+        line = strchr(line, '\n') + 1;
+    }
+    assert_int_equal(*line, 0);
+    assert_int_equal(self->results->verbs->job(self->results, "job", &stored, NULL), OK);
+    assert_non_null(strstr(stored, hex));
+    cluster_page_clear(&page);
+    json_decref(report);
+    free(stored);
+    free(bytes);
+    free(text);
+}
+
+/* ---- the same rows in another order ---- */
+
+static void copy_permuted_index(const char *from, const char *to, size_t rows)
+{
+    size_t length;
+    char *bytes = read_file(from, "", &length);
+    size_t row = 768 * sizeof(float);
+    size_t header = length - rows * row;
+    FILE *file = fopen(to, "wb");
+    fwrite(bytes, 1, header, file);
+    for (size_t i = 0; i < rows; i++)
+        fwrite(bytes + header + (rows - 1 - i) * row, 1, row, file);
+    fclose(file);
+    free(bytes);
+}
+
+static void copy_permuted_metadata(json_t *metadata, const char *to)
+{
+    json_t *reverse = json_object();
+    json_t *ids = json_object_get(metadata, "id_map");
+    json_int_t rows = (json_int_t)json_object_size(ids);
+    const char *vector_id;
+    json_t *position;
+    json_object_foreach(ids, vector_id, position)
+    {
+        char number[24];
+        json_int_t place = rows - 1 - json_integer_value(position);
+        json_integer_set(position, place);
+        snprintf(number, sizeof number, "%lld", (long long)place);
+        json_object_set_new(reverse, number, json_string(vector_id));
+    }
+    json_object_set_new(metadata, "reverse_id_map", reverse);
+    assert_int_equal(json_dump_file(metadata, to, JSON_INDENT(2)), 0);
+}
+
+static void permuted_rows_give_the_same_clusters(void **state)
+{
+    fixture_t *self = *state;
+    char path[600];
+    char from[512];
+    char permuted[512];
+    mkdir(folder_path(&self->folder, "permuted", permuted), 0700);
+    json_t *metadata = metadata_of(LEVEL_STORYLINES);
+    size_t rows = json_object_size(json_object_get(metadata, "id_map"));
+    snprintf(from, sizeof from, "%s/storylines.index", WIKI);
+    snprintf(path, sizeof path, "%s/storylines.index", permuted);
+    copy_permuted_index(from, path, rows);
+    snprintf(path, sizeof path, "%s/storylines_metadata.json", permuted);
+    copy_permuted_metadata(metadata, path);
+    json_decref(metadata);
+    job_t one = {"one", WIKI, LEVEL_STORYLINES, 1, 1};
+    job_t two = {"two", permuted, LEVEL_STORYLINES, 1, 1};
+    size_t first_length;
+    size_t second_length;
+    write_ok(self, &one);
+    write_ok(self, &two);
+    char *first = read_file(self->output, "clustered_storylines_one.jsonl", &first_length);
+    char *second = read_file(self->output, "clustered_storylines_two.jsonl", &second_length);
+    assert_int_equal(first_length, second_length);
+    assert_memory_equal(first, second, first_length);
+    free(first);
+    free(second);
+}
+
+/* ---- what goes wrong ---- */
+
+static void a_file_that_is_not_the_clustered_one_is_refused(void **state)
+{
+    fixture_t *self = *state;
+    char path[600];
+    char other[512];
+    char command[1400];
+    error_t error = ERROR_INIT;
+    char *report = NULL;
+    mkdir(folder_path(&self->folder, "other", other), 0700);
+    snprintf(command, sizeof command, "cp %s/storylines* %s", WIKI, other);
+    assert_int_equal(system(command), 0);
+    job_t job = {"job", other, LEVEL_STORYLINES, 0, 1};
+    job_spec_t spec;
+    job_spec_init(&spec);
+    spec.level = LEVEL_STORYLINES;
+    spec.as_of_ms = AS_OF_MS;
+    write_input_t input = {.job_id = "job",
+                           .epoch = 1,
+                           .spec = &spec,
+                           .spec_json = "{}",
+                           .indices_folder = other,
+                           .output_folder = self->output,
+                           .spool = self->spool,
+                           .results = self->results,
+                           .state_sha = outcome_make(self->spool, "job", other, job.level)};
+    snprintf(path, sizeof path, "%s/storylines_metadata.json", other);
+    json_t *metadata = json_load_file(path, 0, NULL);
+    json_dump_file(metadata, path, JSON_INDENT(1));
+    json_decref(metadata);
+    assert_int_equal(write_outcome(&input, &report, &error), ERR_CHANGED);
+    assert_non_null(strstr(error.message, "storylines_metadata.json"));
+    assert_null(report);
+    assert_int_equal(visible_files(self, 1), 0);
+    job_spec_clear(&spec);
+}
+
+/* A file size limit stands for the full disk. */
+static void write_on_a_full_disk(fixture_t *self)
+{
+    job_t job = {"full", WIKI, LEVEL_DOCUMENTS, 1, 1};
+    struct rlimit limit = {64 << 10, 64 << 10};
+    char *report = NULL;
+    error_t error = ERROR_INIT;
+    result_store_t *results = NULL;
+    job_spec_t spec;
+    job_spec_init(&spec);
+    spec.level = job.level;
+    spec.as_of_ms = AS_OF_MS;
+    sha256_t state = outcome_make(self->spool, "full", WIKI, job.level);
+    if (result_store_open_sqlite(self->database, 0, &results, NULL) != OK)
+        _exit(3);
+    write_input_t input = {.job_id = "full",
+                           .epoch = 1,
+                           .spec = &spec,
+                           .spec_json = "{}",
+                           .indices_folder = WIKI,
+                           .output_folder = self->output,
+                           .spool = self->spool,
+                           .results = results,
+                           .state_sha = state};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    int code = write_outcome(&input, &report, &error);
+    _exit(code == ERR_IO && !report && strstr(error.message, "full") ? 0 : 1);
+}
+
+static void a_full_disk_leaves_nothing(void **state)
+{
+    fixture_t *self = *state;
+    int status = -1;
+    result_statistics_t statistics;
+    pid_t child = fork();
+    if (child == 0)
+        write_on_a_full_disk(self);
+    waitpid(child, &status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(visible_files(self, 1), 0);
+    self->results->verbs->statistics(self->results, &statistics, NULL);
+    assert_int_equal(statistics.jobs, 0);
+}
+
+/* Killed at any moment and written again: the same file, one job, nothing left over. */
+static void a_writer_killed_anywhere_can_be_replayed(void **state)
+{
+    fixture_t *self = *state;
+    job_t job = {"job", WIKI, LEVEL_EVENTS, 0, 1};
+    const char *name = "clustered_events_job.jsonl";
+    size_t first_length;
+    write_ok(self, &job);
+    char *first = read_file(self->output, name, &first_length);
+    for (useconds_t round = 0; round < 15; round++) {
+        char command[700];
+        size_t length;
+        result_statistics_t statistics;
+        self->results->verbs->remove_job(self->results, "job", NULL);
+        snprintf(command, sizeof command, "rm -rf %s", self->output);
+        assert_int_equal(system(command), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            result_store_t *results = NULL;
+            result_store_open_sqlite(self->database, 0, &results, NULL);
+            self->results = results;
+            write_ok(self, &job);
+            _exit(0);
+        }
+        usleep(2000 + round * 2500);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        job.epoch = 1 + round % 2; /* the same epoch, or that of a recovery */
+        write_ok(self, &job);
+        char *again = read_file(self->output, name, &length);
+        assert_int_equal(length, first_length);
+        assert_memory_equal(first, again, length);
+        assert_int_equal(visible_files(self, 1), 2);
+        self->results->verbs->statistics(self->results, &statistics, NULL);
+        assert_int_equal(statistics.jobs, 1);
+        assert_int_equal(statistics.members[LEVEL_EVENTS], 385);
+        free(again);
+        job.epoch = 1;
+    }
+    free(first);
+}
+
+static void discarding_removes_temporary_files_only(void **state)
+{
+    fixture_t *self = *state;
+    job_t job = {"job", WIKI, LEVEL_STORYLINES, 0, 1};
+    char path[700];
+    write_ok(self, &job);
+    snprintf(path, sizeof path, "%s/.clustered_events_job.jsonl.tmp", self->output);
+    fclose(fopen(path, "w"));
+    snprintf(path, sizeof path, "%s/.clustered_events_other.jsonl.tmp", self->output);
+    fclose(fopen(path, "w"));
+    assert_int_equal(visible_files(self, 1), 4);
+    assert_int_equal(write_discard(self->output, "job", NULL), OK);
+    assert_int_equal(visible_files(self, 1), 3);
+    assert_int_equal(write_discard(self->output, "other", NULL), OK);
+    assert_int_equal(visible_files(self, 1), 2);
+    assert_int_equal(write_discard(self->output, "../x", NULL), ERR_USAGE);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(every_level_is_written_as_its_schema_says),
+        TEST(entities_of_events_come_from_their_documents),
+        TEST(all_metadata_is_passed_through),
+        TEST(a_centroid_reads_back_bit_by_bit),
+        TEST(writing_twice_gives_the_same_bytes),
+        TEST(two_jobs_differ_in_nothing_but_the_name),
+        TEST(the_daily_name_leads_to_the_newest_job),
+        TEST(the_report_and_the_store_agree_with_the_file),
+        TEST(permuted_rows_give_the_same_clusters),
+        TEST(a_file_that_is_not_the_clustered_one_is_refused),
+        TEST(a_full_disk_leaves_nothing),
+        TEST(a_writer_killed_anywhere_can_be_replayed),
+        TEST(discarding_removes_temporary_files_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
