@@ -288,10 +288,11 @@ static int on_http_error(struct mg_connection *connection, int status, const cha
     (void)message;
     memset(&response, 0, sizeof response);
     request_id_make("", request.request_id);
-    error_set(&error, ERR_USAGE, "the head of the request is not valid HTTP/1.1");
-    if (status == 413 || status == 431)
-        error_set(&error, ERR_TOO_LARGE, "the head of the request has more than 16384 bytes");
-    problem_respond(&response, "", status == 413 ? 431 : status, &error);
+    error_set(
+        &error, ERR_USAGE,
+        "the head of the request is not valid HTTP/1.1, has more than 16384 bytes or came too "
+        "slowly");
+    problem_respond(&response, "", status, &error);
     response.close = 1;
     write_response(connection, &request, &response);
     log_access(self, &request, &response, clock_monotonic_ms(), (int64_t)response.body_length);

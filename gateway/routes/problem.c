@@ -21,8 +21,6 @@ static const char *title_of(int status, int code)
         return "request timeout";
     case 415:
         return "unsupported media type";
-    case 431:
-        return "request header fields too large";
     case 505:
         return "http version not supported";
     default:
