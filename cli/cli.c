@@ -42,7 +42,9 @@ static void hint_at_param(error_t *error)
 {
     for (int algorithm = ALGORITHM_HDBSCAN; algorithm <= ALGORITHM_KMEANS; algorithm++) {
         job_spec_t spec;
+        char given[64];
         char name[64];
+        snprintf(given, sizeof given, "%s", error->field);
         snprintf(name, sizeof name, "%s", error->field);
         for (char *c = name; *c; c++)
             *c = *c == '-' ? '_' : *c;
@@ -54,7 +56,7 @@ static void hint_at_param(error_t *error)
             error_field(error, ERR_USAGE, name,
                         "option --%s is not known here; a parameter of %s is given as "
                         "--param %s=N",
-                        error->field, algorithm_name((algorithm_t)algorithm), name);
+                        given, algorithm_name((algorithm_t)algorithm), name);
             return;
         }
     }

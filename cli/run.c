@@ -66,7 +66,7 @@ static int make_log(run_t *self, error_t *error)
 {
     const config_t *config = self->cli->config;
     const char *name =
-        config_given(config, "log_level") ? config_text(config, "log_level") : "warning";
+        config_given(config, "log_level") ? config_text(config, "log_level") : "error";
     log_level_t level;
     if (!log_level_parse(name, &level))
         return error_field(error, ERR_USAGE, "log_level",

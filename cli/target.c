@@ -155,13 +155,31 @@ int target_copy(const char *path, const char *from, error_t *error)
     return code;
 }
 
+/* The permissions that a new file of the user's has, whatever those of `from` were. */
+static void open_to_others(const char *from, const char *temporary)
+{
+    struct stat state;
+    int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0)
+        return;
+    if (!fstat(file, &state))
+        chmod(from, state.st_mode & 0777);
+    close(file);
+    unlink(temporary);
+}
+
 int target_move(const char *path, const char *from, error_t *error)
 {
     char *folder = target_folder(path);
-    if (!folder)
+    char *temporary = NULL;
+    if (!folder || asprintf(&temporary, "%s.%ld.part", path, (long)getpid()) < 0) {
+        free(folder);
         return error_set(error, ERR_MEMORY, "no memory for a path");
+    }
+    open_to_others(from, temporary);
     int code = rename(from, path) ? durable_error(error, "write", path)
                                   : durable_sync_folder(folder, error);
+    free(temporary);
     free(folder);
     return code;
 }

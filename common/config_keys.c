@@ -39,7 +39,7 @@ static const config_key_t KEYS[] = {
     {"running_limit", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE, "2", "N",
      "jobs worked on at once", NULL, 1, 1000},
     {"log_level", CONFIG_TEXT, DAEMONS | CONFIG_RUN, "info", "LEVEL",
-     "debug, info, warning, error or off (run: warning)", "LOG_LEVEL", 0, 0},
+     "debug, info, warning, error or off (run: error)", "LOG_LEVEL", 0, 0},
     /* the job */
     {"embedding_type", CONFIG_TEXT, JOB | CONFIG_CLUSTERS, NULL, "LEVEL",
      "documents, events, entities or storylines", NULL, 0, 0},
