@@ -246,18 +246,21 @@ static void step(world_t *self)
 
 /* ---- the end ---- */
 
-static int job_at_rest(const sim_job_t *job)
+/* Whoever was refused may find the job in the ledger, when the save failed after its effect: the
+ * core hears of it at its next recovery, and not before. */
+static int job_at_rest(const world_t *self, const sim_job_t *job)
 {
     const durable_t *row = &job->durable;
-    if (!row->present || job->watch.refused)
-        return 1; /* never taken, or only in the ledger after an error: the client knows */
-    return row->state == JOB_PAUSED || job_state_ended(row->state);
+    core_job_view_t view;
+    if (!row->present || row->state == JOB_PAUSED || job_state_ended(row->state))
+        return 1;
+    return job->watch.refused && self->core && !core_job(self->core, job->id, &view);
 }
 
 static const sim_job_t *restless(const world_t *self)
 {
     for (uint32_t i = 0; i < self->job_count; i++) {
-        if (!job_at_rest(&self->jobs[i]))
+        if (!job_at_rest(self, &self->jobs[i]))
             return &self->jobs[i];
     }
     return NULL;
