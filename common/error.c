@@ -21,7 +21,8 @@ static const error_row_t *row_of(int code)
     return &ROWS[code >= 0 && code < ERROR_CODE_COUNT ? code : ERR_INTERNAL];
 }
 
-static int fill(error_t *error, int code, const char *field, const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static int fill(error_t *error, int code, const char *field,
+                                                      const char *format, va_list arguments)
 {
     if (error) {
         error->code = code;
