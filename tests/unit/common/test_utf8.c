@@ -71,6 +71,22 @@ static void a_cut_splits_no_sequence(void **state)
         assert_int_equal(utf8_cut(text, strlen(text), limit), expected[limit]);
 }
 
+static void a_repair_moves_nothing_and_leaves_nothing_malformed(void **state)
+{
+    random_t random = {5};
+    char text[64] = "a\xed\xb0\x80z\xff\xc3";
+    (void)state;
+    utf8_repair(text, 7);
+    assert_memory_equal(text, "a\xef\xbf\xbdz??", 7);
+    for (int round = 0; round < 20000; round++) {
+        size_t length = random_below(&random, sizeof text);
+        for (size_t i = 0; i < length; i++)
+            text[i] = (char)random_below(&random, 256);
+        utf8_repair(text, length);
+        assert_int_equal(utf8_valid_prefix(text, length), length);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +94,7 @@ int main(void)
         cmocka_unit_test(overlong_and_stray_bytes_are_malformed),
         cmocka_unit_test(the_valid_prefix_ends_before_the_fault),
         cmocka_unit_test(a_cut_splits_no_sequence),
+        cmocka_unit_test(a_repair_moves_nothing_and_leaves_nothing_malformed),
     };
     return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);
 }
