@@ -92,6 +92,43 @@ void json_text_integer(json_text_t *self, int64_t value)
     raw_text(self, text);
 }
 
+/* Decimals of a number between 1e-4 and 1, which are nearly all of a unit vector, without printf:
+ * ten times faster. A decimal that is nearer to `value` than half the gap to its neighbours reads
+ * back as `value`; computed in double, whose error is far below the margin that is left. 0: use
+ * printf. */
+static size_t short_fraction(float value, char out[40])
+{
+    static const double POWERS[] = {1e0, 1e1, 1e2, 1e3,  1e4,  1e5, 1e6,
+                                    1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+    float size = fabsf(value);
+    double x = (double)size;
+    int zeros = (x < 0.1) + (x < 0.01) + (x < 0.001); /* behind the point */
+    double gap = fmin((double)nextafterf(size, 2) - x, x - (double)nextafterf(size, 0));
+    if (x >= 1 || x < 1e-4)
+        return 0;
+    for (int digits = 6; digits <= 9; digits++) {
+        double power = POWERS[zeros + digits];
+        double decimal = floor(x * power + 0.5);
+        if (fabs(decimal / power - x) >= gap * (0.5 - 1e-8))
+            continue;
+        if (decimal >= POWERS[digits]) /* rounded up into the next decade */
+            return 0;
+        char *end = out;
+        uint32_t rest = (uint32_t)decimal;
+        if (value < 0)
+            *end++ = '-';
+        memcpy(end, "0.000", 5);
+        end += 2 + zeros;
+        for (int i = digits; i-- > 0; rest /= 10)
+            end[i] = (char)('0' + rest % 10);
+        end += digits;
+        while (end[-1] == '0')
+            end--;
+        return (size_t)(end - out);
+    }
+    return 0;
+}
+
 void json_text_float(json_text_t *self, float value)
 {
     char text[40];
@@ -99,8 +136,13 @@ void json_text_float(json_text_t *self, float value)
         raw_text(self, "null");
         return;
     }
-    /* Nine digits always read back; most of a unit vector's need eight or nine. */
-    for (int digits = 6; digits <= 9; digits++) {
+    size_t length = short_fraction(value, text);
+    if (length) {
+        json_text_raw(self, text, length);
+        return;
+    }
+    /* Six digits are always kept by a normal number, nine always read back. */
+    for (int digits = isnormal(value) ? 6 : 1; digits <= 9; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, (double)value);
         if (strtof(text, NULL) == value)
             break;
