@@ -1,110 +1,9 @@
-#include "common/clock.h"
-#include "coordinator/output/write.h"
-#include "lib/folder.h"
-#include "lib/outcome_fixture.h"
+#include "lib/write_fixture.h"
 
-#include <errno.h>
-#include <dirent.h>
-#include <jansson.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-
-#define WIKI TEST_DATA "/wiki2015"
-#define AS_OF_MS 1442016000000 /* 2015-09-12T00:00:00Z */
-
-typedef struct {
-    test_folder_t folder;
-    char output[512];
-    char database[512];
-    spool_t *spool;
-    result_store_t *results;
-} fixture_t;
-
-static int set_up(void **state)
-{
-    fixture_t *self = calloc(1, sizeof *self);
-    char path[512];
-    self->folder = folder_new();
-    folder_path(&self->folder, "output", self->output);
-    folder_path(&self->folder, "stage4.db", self->database);
-    *state = self;
-    int code = spool_open(folder_path(&self->folder, "spool", path), &self->spool, NULL);
-    return code ? code : result_store_open_sqlite(self->database, 0, &self->results, NULL);
-}
-
-static int tear_down(void **state)
-{
-    fixture_t *self = *state;
-    self->results->verbs->close(&self->results);
-    spool_close(&self->spool);
-    folder_destroy(&self->folder);
-    free(self);
-    return 0;
-}
-
-typedef struct {
-    const char *job_id;
-    const char *indices;
-    level_t level;
-    int include_metadata;
-    uint32_t epoch;
-} job_t;
-
-/* Writes a made outcome; the report is the caller's to free. */
-static int write_job(fixture_t *self, const job_t *job, char **report, error_t *error)
-{
-    job_spec_t spec;
-    job_spec_init(&spec);
-    spec.level = job->level;
-    spec.as_of_ms = AS_OF_MS;
-    spec.include_metadata = job->include_metadata;
-    write_input_t input = {
-        .job_id = job->job_id,
-        .epoch = job->epoch,
-        .spec = &spec,
-        .spec_json = "{}",
-        .indices_folder = job->indices,
-        .output_folder = self->output,
-        .spool = self->spool,
-        .results = self->results,
-        .state_sha = outcome_make(self->spool, job->job_id, job->indices, job->level),
-        .finished_ms = 1000,
-    };
-    int code = write_outcome(&input, report, error);
-    job_spec_clear(&spec);
-    return code;
-}
-
-static void write_ok(fixture_t *self, const job_t *job)
-{
-    char *report = NULL;
-    error_t error = ERROR_INIT;
-    if (write_job(self, job, &report, &error) != OK)
-        fail_msg("%s", error.message);
-    free(report);
-}
-
-/* The whole file; *length without the NUL. */
-static char *read_file(const char *folder, const char *name, size_t *length)
-{
-    char path[1024];
-    snprintf(path, sizeof path, *name ? "%s/%s" : "%s%s", folder, name);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    fseek(file, 0, SEEK_END);
-    *length = (size_t)ftell(file);
-    rewind(file);
-    char *bytes = malloc(*length + 1);
-    assert_int_equal(fread(bytes, 1, *length, file), *length);
-    bytes[*length] = 0;
-    fclose(file);
-    return bytes;
-}
 
 /* Line `number` of the job's file as JSON. */
-static json_t *read_line(fixture_t *self, const job_t *job, int number)
+static json_t *read_line(write_fixture_t *self, const job_t *job, int number)
 {
     char name[256];
     size_t length;
@@ -198,7 +97,7 @@ static void span_is_that_of_the_members(const json_t *line, const json_t *metada
 
 static void every_level_is_written_as_its_schema_says(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     static const struct {
         const char *own[3];
         const char *time;
@@ -256,7 +155,7 @@ static int documents_with(const json_t *entities, const json_t *documents, const
 
 static void entities_of_events_come_from_their_documents(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     job_t job = {"events", WIKI, LEVEL_EVENTS, 0, 1};
     write_ok(self, &job);
     json_t *entities = metadata_of(LEVEL_ENTITIES);
@@ -279,7 +178,7 @@ static void entities_of_events_come_from_their_documents(void **state)
 
 static void all_metadata_is_passed_through(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     for (int level = 0; level < LEVEL_COUNT; level++) {
         job_t job = {level_plural((level_t)level), WIKI, (level_t)level, 1, 1};
         json_t *metadata = metadata_of(job.level);
@@ -300,7 +199,7 @@ static void all_metadata_is_passed_through(void **state)
 
 static void a_centroid_reads_back_bit_by_bit(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     job_t job = {"bits", WIKI, LEVEL_STORYLINES, 0, 1};
     outcome_fixture_t made = {.spool = self->spool, .job_id = "bits"};
     double norm = 0;
@@ -316,23 +215,9 @@ static void a_centroid_reads_back_bit_by_bit(void **state)
     json_decref(line);
 }
 
-static size_t visible_files(const fixture_t *self, int hidden_too)
-{
-    DIR *folder = opendir(self->output);
-    size_t count = 0;
-    struct dirent *entry;
-    if (!folder)
-        return 0;
-    while ((entry = readdir(folder)))
-        count += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
-                 (hidden_too || entry->d_name[0] != '.');
-    closedir(folder);
-    return count;
-}
-
 static void writing_twice_gives_the_same_bytes(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     job_t job = {"twice", WIKI, LEVEL_EVENTS, 1, 1};
     const char *name = "clustered_events_twice.jsonl";
     size_t first_length;
@@ -352,7 +237,7 @@ static void writing_twice_gives_the_same_bytes(void **state)
 
 static void two_jobs_differ_in_nothing_but_the_name(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     job_t one = {"one", WIKI, LEVEL_ENTITIES, 0, 1};
     job_t two = {"two", WIKI, LEVEL_ENTITIES, 0, 7};
     size_t first_length;
@@ -369,7 +254,7 @@ static void two_jobs_differ_in_nothing_but_the_name(void **state)
 
 static void the_daily_name_leads_to_the_newest_job(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     job_t one = {"one", WIKI, LEVEL_STORYLINES, 0, 1};
     job_t two = {"two", WIKI, LEVEL_STORYLINES, 0, 1};
     char path[600];
@@ -386,7 +271,7 @@ static void the_daily_name_leads_to_the_newest_job(void **state)
 
 static void the_report_and_the_store_agree_with_the_file(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     job_t job = {"job", WIKI, LEVEL_EVENTS, 0, 1};
     char *text = NULL;
     char *stored = NULL;
@@ -469,7 +354,7 @@ static void copy_permuted_metadata(json_t *metadata, const char *to)
 
 static void permuted_rows_give_the_same_clusters(void **state)
 {
-    fixture_t *self = *state;
+    write_fixture_t *self = *state;
     char path[600];
     char from[512];
     char permuted[512];
@@ -496,150 +381,6 @@ static void permuted_rows_give_the_same_clusters(void **state)
     free(second);
 }
 
-/* ---- what goes wrong ---- */
-
-static void a_file_that_is_not_the_clustered_one_is_refused(void **state)
-{
-    fixture_t *self = *state;
-    char path[600];
-    char other[512];
-    char command[1400];
-    error_t error = ERROR_INIT;
-    char *report = NULL;
-    mkdir(folder_path(&self->folder, "other", other), 0700);
-    snprintf(command, sizeof command, "cp %s/storylines* %s", WIKI, other);
-    assert_int_equal(system(command), 0);
-    job_t job = {"job", other, LEVEL_STORYLINES, 0, 1};
-    job_spec_t spec;
-    job_spec_init(&spec);
-    spec.level = LEVEL_STORYLINES;
-    spec.as_of_ms = AS_OF_MS;
-    write_input_t input = {.job_id = "job",
-                           .epoch = 1,
-                           .spec = &spec,
-                           .spec_json = "{}",
-                           .indices_folder = other,
-                           .output_folder = self->output,
-                           .spool = self->spool,
-                           .results = self->results,
-                           .state_sha = outcome_make(self->spool, "job", other, job.level)};
-    snprintf(path, sizeof path, "%s/storylines_metadata.json", other);
-    json_t *metadata = json_load_file(path, 0, NULL);
-    json_dump_file(metadata, path, JSON_INDENT(1));
-    json_decref(metadata);
-    assert_int_equal(write_outcome(&input, &report, &error), ERR_CHANGED);
-    assert_non_null(strstr(error.message, "storylines_metadata.json"));
-    assert_null(report);
-    assert_int_equal(visible_files(self, 1), 0);
-    job_spec_clear(&spec);
-}
-
-/* A file size limit stands for the full disk. */
-static void write_on_a_full_disk(fixture_t *self)
-{
-    job_t job = {"full", WIKI, LEVEL_DOCUMENTS, 1, 1};
-    struct rlimit limit = {64 << 10, 64 << 10};
-    char *report = NULL;
-    error_t error = ERROR_INIT;
-    result_store_t *results = NULL;
-    job_spec_t spec;
-    job_spec_init(&spec);
-    spec.level = job.level;
-    spec.as_of_ms = AS_OF_MS;
-    sha256_t state = outcome_make(self->spool, "full", WIKI, job.level);
-    if (result_store_open_sqlite(self->database, 0, &results, NULL) != OK)
-        _exit(3);
-    write_input_t input = {.job_id = "full",
-                           .epoch = 1,
-                           .spec = &spec,
-                           .spec_json = "{}",
-                           .indices_folder = WIKI,
-                           .output_folder = self->output,
-                           .spool = self->spool,
-                           .results = results,
-                           .state_sha = state};
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &limit);
-    int code = write_outcome(&input, &report, &error);
-    _exit(code == ERR_IO && !report && strstr(error.message, "full") ? 0 : 1);
-}
-
-static void a_full_disk_leaves_nothing(void **state)
-{
-    fixture_t *self = *state;
-    int status = -1;
-    result_statistics_t statistics;
-    pid_t child = fork();
-    if (child == 0)
-        write_on_a_full_disk(self);
-    waitpid(child, &status, 0);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-    assert_int_equal(visible_files(self, 1), 0);
-    self->results->verbs->statistics(self->results, &statistics, NULL);
-    assert_int_equal(statistics.jobs, 0);
-}
-
-/* Killed at any moment and written again: the same file, one job, nothing left over. */
-static void a_writer_killed_anywhere_can_be_replayed(void **state)
-{
-    fixture_t *self = *state;
-    job_t job = {"job", WIKI, LEVEL_EVENTS, 0, 1};
-    const char *name = "clustered_events_job.jsonl";
-    size_t first_length;
-    write_ok(self, &job);
-    char *first = read_file(self->output, name, &first_length);
-    for (useconds_t round = 0; round < 15; round++) {
-        char command[700];
-        size_t length;
-        result_statistics_t statistics;
-        self->results->verbs->remove_job(self->results, "job", NULL);
-        snprintf(command, sizeof command, "rm -rf %s", self->output);
-        assert_int_equal(system(command), 0);
-        pid_t child = fork();
-        if (child == 0) {
-            result_store_t *results = NULL;
-            result_store_open_sqlite(self->database, 0, &results, NULL);
-            self->results = results;
-            write_ok(self, &job);
-            _exit(0);
-        }
-        usleep(2000 + round * 2500);
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-        job.epoch = 1 + round % 2; /* the same epoch, or that of a recovery */
-        write_ok(self, &job);
-        char *again = read_file(self->output, name, &length);
-        assert_int_equal(length, first_length);
-        assert_memory_equal(first, again, length);
-        assert_int_equal(visible_files(self, 1), 2);
-        self->results->verbs->statistics(self->results, &statistics, NULL);
-        assert_int_equal(statistics.jobs, 1);
-        assert_int_equal(statistics.members[LEVEL_EVENTS], 385);
-        free(again);
-        job.epoch = 1;
-    }
-    free(first);
-}
-
-static void discarding_removes_temporary_files_only(void **state)
-{
-    fixture_t *self = *state;
-    job_t job = {"job", WIKI, LEVEL_STORYLINES, 0, 1};
-    char path[700];
-    write_ok(self, &job);
-    snprintf(path, sizeof path, "%s/.clustered_events_job.jsonl.tmp", self->output);
-    fclose(fopen(path, "w"));
-    snprintf(path, sizeof path, "%s/.clustered_events_other.jsonl.tmp", self->output);
-    fclose(fopen(path, "w"));
-    assert_int_equal(visible_files(self, 1), 4);
-    assert_int_equal(write_discard(self->output, "job", NULL), OK);
-    assert_int_equal(visible_files(self, 1), 3);
-    assert_int_equal(write_discard(self->output, "other", NULL), OK);
-    assert_int_equal(visible_files(self, 1), 2);
-    assert_int_equal(write_discard(self->output, "../x", NULL), ERR_USAGE);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -653,10 +394,6 @@ int main(void)
         TEST(the_daily_name_leads_to_the_newest_job),
         TEST(the_report_and_the_store_agree_with_the_file),
         TEST(permuted_rows_give_the_same_clusters),
-        TEST(a_file_that_is_not_the_clustered_one_is_refused),
-        TEST(a_full_disk_leaves_nothing),
-        TEST(a_writer_killed_anywhere_can_be_replayed),
-        TEST(discarding_removes_temporary_files_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
