@@ -157,7 +157,7 @@ static int64_t settle(core_t *self)
     start_jobs(self);
     core_dispatch(self);
 
-    int64_t wake_ms = workers_next_expiry(self);
+    int64_t wake_ms = workers_next_tick(self);
     int64_t straggler_ms = core_next_straggler(self);
     wake_ms = straggler_ms < wake_ms ? straggler_ms : wake_ms;
     if (self->retries.count > 0 && self->retries.items[0].due_ms < wake_ms)
@@ -170,7 +170,7 @@ int64_t core_step(core_t *self, const core_event_t *event, int64_t now_ms, core_
     actions->count = 0;
     self->actions = actions;
     self->now_ms = now_ms;
-    if (self->wake_ms != INT64_MAX && now_ms - self->wake_ms > self->options.lease_ms / 3)
+    if (now_ms > self->wake_ms)
         workers_forgive(self, now_ms - self->wake_ms);
     handle(self, event);
     self->wake_ms = settle(self);

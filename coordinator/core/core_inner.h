@@ -121,7 +121,7 @@ void worker_returned(core_t *self, const core_event_t *event);
 void worker_goodbye(core_t *self, const core_event_t *event);
 void workers_expire(core_t *self);
 void workers_forgive(core_t *self, int64_t overslept_ms);
-int64_t workers_next_expiry(const core_t *self);
+int64_t workers_next_tick(const core_t *self); /* INT64_MAX while there is none */
 void lease_end(core_t *self, uint32_t worker, const task_ref_t *ref); /* frees the credit only */
 void leases_abort_task(core_t *self, const core_job_t *job, uint32_t task);
 void leases_abort_job(core_t *self, const core_job_t *job);

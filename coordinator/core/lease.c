@@ -227,7 +227,8 @@ void workers_expire(core_t *self)
 }
 
 /* Silence only counts while we listened: after a stall of our own (a stopped machine, a busy disk)
- * the messages that came meanwhile are still to be read. */
+ * the messages that came meanwhile are still to be read. A tick at least every third of a lease is
+ * asked for, so that a stall shows as a tick that comes late. */
 void workers_forgive(core_t *self, int64_t overslept_ms)
 {
     for (size_t i = 0; i < self->workers.count; i++) {
@@ -238,9 +239,11 @@ void workers_forgive(core_t *self, int64_t overslept_ms)
     }
 }
 
-int64_t workers_next_expiry(const core_t *self)
+int64_t workers_next_tick(const core_t *self)
 {
-    int64_t next_ms = INT64_MAX;
+    if (self->workers.count == 0)
+        return INT64_MAX;
+    int64_t next_ms = self->now_ms + self->options.lease_ms / 3;
     for (size_t i = 0; i < self->workers.count; i++) {
         int64_t due_ms = self->workers.items[i]->heard_ms + self->options.lease_ms;
         next_ms = due_ms < next_ms ? due_ms : next_ms;

@@ -400,8 +400,13 @@ static void check_abort(world_t *self, const core_action_t *action)
     let_go(self, action->worker, &key);
 }
 
+/* With a sound network and sound workers nobody is lost, however long the coordinator stalls. */
 static void check_dismiss(world_t *self, const core_action_t *action)
 {
+    const faults_t *faults = &self->faults;
+    int sound = faults->drop == 0 && faults->delay == 0 && faults->worker_faults == 0;
+    REQUIRE(!sound || !holding_of(self, action->worker)->known,
+            "worker %u is dismissed, and was never silent", action->worker);
     lose_all(self, action->worker);
 }
 

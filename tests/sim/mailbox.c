@@ -87,17 +87,21 @@ void mail_take(world_t *self, mail_t *out)
         sift_down(self, last);
 }
 
+void mail_again(world_t *self, const mail_t *mail, int64_t at_ms)
+{
+    mail_t *copy = mail_at(self, mail->kind, at_ms);
+    uint64_t order = copy->order;
+    *copy = *mail;
+    copy->at_ms = at_ms;
+    copy->order = order;
+}
+
 static void send_copy(world_t *self, const mail_t *mail)
 {
     int64_t delay_ms = rng_between(&self->rng, 1, 5);
     if (!self->quiet && rng_chance(&self->rng, self->faults.delay))
         delay_ms = rng_between(&self->rng, 5, 4000);
-    mail_t *copy = mail_at(self, mail->kind, self->now_ms + delay_ms);
-    uint64_t order = copy->order;
-    *copy = *mail;
-    copy->at_ms = self->now_ms + delay_ms;
-    copy->order = order;
-    copy->generation = self->generation;
+    mail_again(self, mail, self->now_ms + delay_ms);
 }
 
 void mail_over_network(world_t *self, const mail_t *mail)

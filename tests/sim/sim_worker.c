@@ -75,11 +75,7 @@ void worker_receive(world_t *self, const mail_t *mail)
     if (!worker)
         return;
     if (worker->hung_until_ms > self->now_ms) { /* it waits in the socket */
-        mail_t *later = mail_at(self, mail->kind, worker->hung_until_ms);
-        uint64_t order = later->order;
-        *later = *mail;
-        later->at_ms = worker->hung_until_ms;
-        later->order = order;
+        mail_again(self, mail, worker->hung_until_ms);
         return;
     }
     if (mail->kind == MAIL_TASK)

@@ -65,6 +65,7 @@ static void choose_faults(world_t *self)
     faults->crash_after_effects = maybe_count(self, 150);
     faults->worker_faults = maybe_count(self, 8);
     faults->lost_payloads = maybe_count(self, 4);
+    faults->stalls = maybe_count(self, 3);
     faults->controls = maybe_count(self, 12);
     faults->list_unacknowledged = rng_chance(&self->rng, 0.5);
 }
@@ -106,6 +107,9 @@ static void plan_faults(world_t *self)
     for (uint32_t i = 0; i < self->faults.lost_payloads; i++)
         mail_at(self, MAIL_LOSE_PAYLOAD, some_time(self))->index =
             rng_below(&self->rng, self->job_count);
+    for (uint32_t i = 0; i < self->faults.stalls; i++)
+        mail_at(self, MAIL_STALL, some_time(self))->value =
+            (uint64_t)rng_between(&self->rng, 200, 8000);
     self->crash_countdown_actions = self->faults.crash_in_actions;
     self->crash_countdown_effects = self->faults.crash_after_effects;
     mail_at(self, MAIL_QUIET, self->quiet_ms);
@@ -147,6 +151,7 @@ static void calm(world_t *self)
 {
     world_note(self, "from here on nothing goes wrong");
     self->quiet = 1;
+    self->stalled_until_ms = 0;
     self->crash_countdown_actions = 0;
     self->crash_countdown_effects = 0;
     for (uint32_t i = 0; i < self->worker_count; i++) {
@@ -162,8 +167,18 @@ static void calm(world_t *self)
     }
 }
 
+static int is_for_coordinator(mail_kind_t kind)
+{
+    return kind <= MAIL_GOODBYE || kind == MAIL_CLIENT || kind == MAIL_DONE;
+}
+
+/* What comes while the coordinator stands still is read, in its order, when it goes on. */
 static void happen(world_t *self, const mail_t *mail)
 {
+    if (self->now_ms < self->stalled_until_ms && is_for_coordinator(mail->kind)) {
+        mail_again(self, mail, self->stalled_until_ms);
+        return;
+    }
     switch (mail->kind) {
     case MAIL_TASK:
     case MAIL_ABORT:
@@ -187,6 +202,11 @@ static void happen(world_t *self, const mail_t *mail)
         break;
     case MAIL_WORKER_FAULT:
         worker_fault(self, &self->workers[mail->index]);
+        break;
+    case MAIL_STALL:
+        world_note(self, "the coordinator stands still for %llu ms",
+                   (unsigned long long)mail->value);
+        self->stalled_until_ms = self->now_ms + (int64_t)mail->value;
         break;
     case MAIL_LOSE_PAYLOAD:
         lose_payload(self, mail->index);
@@ -229,11 +249,13 @@ static void step(world_t *self)
     sim_worker_t *worker = next_worker(self, &worker_ms);
     int64_t mail_ms = self->heap_count ? self->heap[0].at_ms : INT64_MAX;
     int64_t earliest = worker_ms < mail_ms ? worker_ms : mail_ms;
-    if (self->core && self->tick_ms < earliest)
-        earliest = self->tick_ms;
+    int64_t tick_ms =
+        self->tick_ms > self->stalled_until_ms ? self->tick_ms : self->stalled_until_ms;
+    if (self->core && tick_ms < earliest)
+        earliest = tick_ms;
     if (earliest > self->now_ms)
         self->now_ms = earliest;
-    if (self->core && self->tick_ms <= earliest) {
+    if (self->core && tick_ms <= earliest) {
         tick(self);
     } else if (mail_ms <= worker_ms) {
         mail_t mail;

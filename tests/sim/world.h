@@ -129,6 +129,7 @@ typedef enum {
     MAIL_START,
     MAIL_WORKER_FAULT,
     MAIL_LOSE_PAYLOAD,
+    MAIL_STALL,
     MAIL_QUIET
 } mail_kind_t;
 
@@ -193,6 +194,7 @@ typedef struct {
     uint32_t crashes, crash_in_actions, crash_after_effects;
     uint32_t worker_faults;
     uint32_t lost_payloads;
+    uint32_t stalls; /* of the coordinator's process */
     uint32_t controls;
     int list_unacknowledged; /* do heartbeats name what only waits for its ACK? */
 } faults_t;
@@ -211,6 +213,7 @@ typedef struct {
     core_actions_t actions;
     uint32_t generation;
     int64_t tick_ms;
+    int64_t stalled_until_ms;
     int64_t last_event_ms;
     uint32_t crash_countdown_actions; /* 0 off */
     uint32_t crash_countdown_effects;
@@ -255,9 +258,10 @@ void world_violated(world_t *self, const char *format, ...) __attribute__((forma
 void world_note(world_t *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* mailbox.c */
-mail_t *mail_at(world_t *self, mail_kind_t kind, int64_t at_ms); /* fill in at once */
-void mail_take(world_t *self, mail_t *out);                      /* the earliest */
-void mail_over_network(world_t *self, const mail_t *mail);       /* may be lost, repeated, late */
+mail_t *mail_at(world_t *self, mail_kind_t kind, int64_t at_ms);   /* fill in at once */
+void mail_take(world_t *self, mail_t *out);                        /* the earliest */
+void mail_over_network(world_t *self, const mail_t *mail);         /* may be lost, repeated, late */
+void mail_again(world_t *self, const mail_t *mail, int64_t at_ms); /* the same, later */
 int same_key(const task_key_t *a, const task_key_t *b);
 
 /* shell.c */

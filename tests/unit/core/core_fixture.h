@@ -9,6 +9,7 @@
 
 #include "coordinator/core/core.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static inline void fixture_open_with(fixture_t *self, const core_options_t *opti
 {
     memset(self, 0, sizeof *self);
     self->now_ms = 1000;
+    self->wake_ms = INT64_MAX;
     self->core = core_new(options);
 }
 
@@ -167,9 +169,14 @@ static inline void result_saved(fixture_t *self, uint32_t worker, const task_ref
     done(self, ticket_of(self, CORE_ACTION_SAVE_RESULT), OK);
 }
 
+/* Time passes, with a tick whenever the core asked for one; the actions are those of the last. */
 static inline void tick_at(fixture_t *self, int64_t now_ms)
 {
     core_event_t event = event_of(CORE_EVENT_TICK, NULL);
+    while (self->wake_ms < now_ms) {
+        self->now_ms = self->wake_ms;
+        feed(self, &event);
+    }
     self->now_ms = now_ms;
     feed(self, &event);
 }

@@ -9,10 +9,8 @@ static void the_freest_worker_gets_the_lowest_task(void **state)
     hello(&f, 4, 2);
     hello(&f, 6, 2);
     run_job(&f, "a", 4);
-    static const uint32_t WORKERS[] = {4, 4, 6, 9};
-    /* 4 and 6 are freest: 4 first; then 6 is the freest; then all have one: 4, 6, 9 in order. */
+    /* 4 and 6 have two free: 4 comes first, then 6; then all have one left, in order 4, 6, 9. */
     static const uint32_t EXPECTED[] = {4, 6, 4, 6};
-    (void)WORKERS;
     for (uint32_t i = 0; i < 4; i++) {
         assert_int_equal(action_at(&f, CORE_ACTION_DISPATCH, i)->worker, EXPECTED[i]);
         assert_int_equal(dispatched(&f, i).task, i);
@@ -163,9 +161,9 @@ static void a_silent_worker_is_dismissed_and_its_tasks_go_to_another(void **stat
     fixture_open(&f);
     hello(&f, 1, 1);
     run_job(&f, "a", 1);
-    assert_int_equal(f.wake_ms, 4000);
-    f.now_ms = 3000;
+    tick_at(&f, 3000);
     hello(&f, 2, 1);
+    assert_int_equal(f.wake_ms, 4000);
     tick_at(&f, 4000);
     assert_int_equal(action(&f, CORE_ACTION_DISMISS)->worker, 1);
     assert_int_equal(action(&f, CORE_ACTION_DISPATCH)->worker, 2);
@@ -207,10 +205,12 @@ static void a_lost_dispatch_is_noticed_by_heartbeats(void **state)
     hello(&f, 1, 1);
     run_job(&f, "a", 1);
     task_ref_t ref = dispatched(&f, 0);
-    f.now_ms = 3900;
+    tick_at(&f, 2900);
+    heartbeat(&f, 1, NULL);
+    tick_at(&f, 3900);
     heartbeat(&f, 1, NULL);
     assert_int_equal(f.actions.count, 0);
-    f.now_ms = 4000;
+    tick_at(&f, 4000);
     heartbeat(&f, 1, NULL);
     assert_int_equal(action(&f, CORE_ACTION_ABORT)->ref.attempt, ref.attempt);
     assert_int_equal(dispatched(&f, 0).attempt, ref.attempt + 1);
@@ -226,7 +226,7 @@ static void heartbeats_keep_a_task_with_its_worker(void **state)
     run_job(&f, "a", 1);
     task_ref_t ref = dispatched(&f, 0);
     for (int second = 1; second <= 10; second++) {
-        f.now_ms += 1000;
+        tick_at(&f, f.now_ms + 1000);
         heartbeat(&f, 1, &ref);
         assert_int_equal(f.actions.count, 0);
     }
@@ -285,19 +285,19 @@ static void a_task_that_only_waited_behind_is_not_blamed(void **state)
     (void)state;
     fixture_t f;
     fixture_open(&f);
-    hello(&f, 100, 1);
     run_job(&f, "a", 2);
-    task_ref_t running = dispatched(&f, 0);
     for (uint32_t worker = 1; worker <= 2; worker++) {
         hello(&f, worker, 2);
-        f.now_ms += 3000;
-        heartbeat(&f, 100, &running);
+        assert_int_equal(action_count(&f, CORE_ACTION_DISPATCH), 2);
+        tick_at(&f, f.now_ms + 3000);
     }
-    result_saved(&f, 100, &running);
-    task_ref_t last = dispatched(&f, 0);
-    assert_int_equal(last.task, 1);
-    about_task(&f, CORE_EVENT_FAILURE, 100, &last, ERR_IO);
-    assert_non_null(action(&f, CORE_ACTION_SAVE_JOB)); /* two deaths and a failure: its own */
+    hello(&f, 3, 2);
+    task_ref_t ran = dispatched(&f, 0);
+    task_ref_t waited = dispatched(&f, 1);
+    about_task(&f, CORE_EVENT_FAILURE, 3, &waited, ERR_IO);
+    assert_null(action(&f, CORE_ACTION_SAVE_JOB)); /* its first fault */
+    about_task(&f, CORE_EVENT_FAILURE, 3, &ran, ERR_IO);
+    assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_FAILED); /* its third */
     fixture_close(&f);
 }
 
@@ -377,10 +377,16 @@ static void a_stall_of_the_coordinator_kills_no_worker(void **state)
     hello(&f, 1, 1);
     run_job(&f, "a", 1);
     task_ref_t ref = dispatched(&f, 0);
-    f.now_ms += 60000; /* the whole machine stood still */
-    heartbeat(&f, 1, &ref);
-    assert_int_equal(f.actions.count, 0);
-    assert_int_equal(core_worker_count(f.core), 1);
+    static const int64_t STALLS_MS[] = {2000, 3500, 60000}; /* the whole machine stands still */
+    for (int i = 0; i < 3; i++) {
+        core_event_t tick = event_of(CORE_EVENT_TICK, NULL);
+        f.now_ms += STALLS_MS[i];
+        feed(&f, &tick);
+        assert_int_equal(f.actions.count, 0);
+        heartbeat(&f, 1, &ref);
+        assert_int_equal(f.actions.count, 0);
+        assert_int_equal(core_worker_count(f.core), 1);
+    }
     fixture_close(&f);
 }
 

@@ -58,6 +58,33 @@ static void the_same_job_id_twice_is_a_conflict(void **state)
     fixture_close(&f);
 }
 
+static void a_thousand_jobs_can_wait_and_leave(void **state)
+{
+    (void)state;
+    fixture_t f;
+    char id[JOB_ID_SIZE];
+    fixture_open(&f);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof id, "job-%d", i);
+        submit(&f, id, 0);
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    }
+    assert_true(core_job_count(f.core, JOB_QUEUED) >= 998);
+    submit(&f, "one more", 1);
+    assert_int_equal(action(&f, CORE_ACTION_REPLY)->error.code, ERR_BUSY);
+    for (int i = 999; i > 1; i--) {
+        snprintf(id, sizeof id, "job-%d", i);
+        control(&f, id, VERB_CANCEL, 0);
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+        done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    }
+    assert_int_equal(core_job_count(f.core, JOB_CANCELLED), 998);
+    submit(&f, "one more", 1);
+    assert_non_null(action(&f, CORE_ACTION_SAVE_JOB));
+    fixture_close(&f);
+}
+
 static void jobs_start_in_order_of_submission_up_to_the_running_limit(void **state)
 {
     (void)state;
@@ -421,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_submit_that_cannot_be_saved_is_refused_and_forgotten),
         cmocka_unit_test(a_submit_over_the_queue_limit_is_busy),
         cmocka_unit_test(the_same_job_id_twice_is_a_conflict),
+        cmocka_unit_test(a_thousand_jobs_can_wait_and_leave),
         cmocka_unit_test(jobs_start_in_order_of_submission_up_to_the_running_limit),
         cmocka_unit_test(a_job_runs_from_submit_to_purge),
         cmocka_unit_test(tasks_are_free_only_when_their_stage_is_saved),
