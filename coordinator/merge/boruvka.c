@@ -7,14 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A component that must search, and how many of its rows stand in the way of its best edge. */
+typedef struct {
+    uint32_t blocking;
+    uint32_t root;
+} contender_t;
+
 struct boruvka {
     neighbour_lists_t lists;
-    uint32_t *parent;       /* union-find; flat (parent[i] is the root) after every pass */
-    edge_t *best;           /* by root: its lightest known outgoing edge */
-    uint8_t *certified;     /* by root */
-    uint32_t *size;         /* by root */
-    uint32_t *partition_of; /* by slot */
-    edge_t *bound;          /* by slot */
+    uint32_t *parent;        /* union-find; flat (parent[i] is the root) after every pass */
+    edge_t *best;            /* by root: its lightest known outgoing edge */
+    uint8_t *certified;      /* by root */
+    uint32_t *blocking;      /* by root: rows that stand in its way; 0 when it need not search */
+    contender_t *contenders; /* scratch: the roots of one partition that are not certified */
+    uint32_t *partition_of;  /* by slot */
+    edge_t *bound;           /* by slot */
     edge_t *forest;
     size_t forest_count;
     edge_t *found;
@@ -57,14 +64,15 @@ static int allocate(boruvka_t *self)
     self->parent = malloc(n * sizeof *self->parent);
     self->best = malloc(n * sizeof *self->best);
     self->certified = malloc(n);
-    self->size = malloc(n * sizeof *self->size);
+    self->blocking = malloc(n * sizeof *self->blocking);
+    self->contenders = malloc(n * sizeof *self->contenders);
     self->partition_of = malloc(n * sizeof *self->partition_of);
     self->bound = malloc(n * sizeof *self->bound);
     self->forest = malloc(n * sizeof *self->forest);
     self->query = malloc(n * sizeof *self->query);
     self->floor = malloc(n * sizeof *self->floor);
-    return self->parent && self->best && self->certified && self->size && self->partition_of &&
-           self->bound && self->forest && self->query && self->floor;
+    return self->parent && self->best && self->certified && self->blocking && self->contenders &&
+           self->partition_of && self->bound && self->forest && self->query && self->floor;
 }
 
 static int add_found(boruvka_t *self, const edge_t *edge)
@@ -140,7 +148,8 @@ void boruvka_destroy(boruvka_t **self_p)
     free(self->parent);
     free(self->best);
     free(self->certified);
-    free(self->size);
+    free(self->blocking);
+    free(self->contenders);
     free(self->partition_of);
     free(self->bound);
     free(self->forest);
@@ -204,8 +213,7 @@ static void find_best(boruvka_t *self)
     drop_inner(self);
     for (uint32_t i = 0; i < n; i++) {
         self->best[i] = edge_none();
-        self->certified[i] = 1;
-        self->size[i] = 0;
+        self->certified[i] = self->parent[i] == i;
     }
     for (uint32_t i = 0; i < n; i++)
         offer_listed(self, i);
@@ -213,7 +221,6 @@ static void find_best(boruvka_t *self)
         offer(self, &self->found[i]);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t root = self->parent[i];
-        self->size[root]++;
         if (edge_compare(&self->best[root], &self->bound[i]) > 0)
             self->certified[root] = 0;
     }
@@ -223,7 +230,7 @@ static size_t merge_certified(boruvka_t *self)
 {
     size_t merged = 0;
     for (uint32_t root = 0; root < self->lists.count; root++) {
-        if (self->size[root] == 0 || !self->certified[root])
+        if (!self->certified[root])
             continue;
         edge_t edge = self->best[root];
         if (isinf(edge.weight) || !disjoint_set_join(self->parent, edge.a, edge.b))
@@ -234,22 +241,37 @@ static size_t merge_certified(boruvka_t *self)
     return merged;
 }
 
-/* Of the components of [begin, end) that cannot be certified all but the largest search: each of
- * the others joins something in the next round, which at least halves their number. One alone has
- * nobody left to join, else its neighbour would not be done. */
-static uint32_t largest_open(const boruvka_t *self, uint32_t begin, uint32_t end,
-                             uint32_t *open_count)
+static int compare_contenders(const void *x, const void *y)
 {
-    uint32_t largest = SLOT_NONE;
-    *open_count = 0;
-    for (uint32_t root = begin; root < end; root++) {
-        if (self->size[root] == 0 || self->certified[root])
-            continue;
-        ++*open_count;
-        if (largest == SLOT_NONE || self->size[root] > self->size[largest])
-            largest = root;
-    }
-    return largest;
+    const contender_t *a = x, *b = y;
+    if (a->blocking != b->blocking)
+        return a->blocking < b->blocking ? -1 : 1;
+    return a->root < b->root ? -1 : a->root > b->root;
+}
+
+static int blocks(const boruvka_t *self, uint32_t slot)
+{
+    return edge_compare(&self->best[self->parent[slot]], &self->bound[slot]) > 0;
+}
+
+/* Which components of [begin, end) search: of those that cannot be certified the half that the
+ * fewest rows stand in the way of. Each joins something in the next round, so a fixed share of the
+ * components goes with every round; the large ones, with most of the rows, usually come out of it
+ * certified by what the small ones found. One alone has nobody left to join, else its neighbour
+ * would not be done. */
+static void choose_searchers(boruvka_t *self, uint32_t begin, uint32_t end)
+{
+    uint32_t open = 0;
+    for (uint32_t root = begin; root < end; root++)
+        self->blocking[root] = 0;
+    for (uint32_t i = begin; i < end; i++)
+        self->blocking[self->parent[i]] += blocks(self, i);
+    for (uint32_t root = begin; root < end; root++)
+        if (self->blocking[root] > 0)
+            self->contenders[open++] = (contender_t){self->blocking[root], root};
+    qsort(self->contenders, open, sizeof *self->contenders, compare_contenders);
+    for (uint32_t i = open / 2; i < open; i++)
+        self->blocking[self->contenders[i].root] = 0;
 }
 
 static void collect_queries(boruvka_t *self)
@@ -257,13 +279,11 @@ static void collect_queries(boruvka_t *self)
     const neighbour_lists_t *lists = &self->lists;
     self->query_count = 0;
     for (uint32_t p = 0; p < lists->partition_count; p++) {
-        uint32_t begin = lists->partition_begin[p], end = lists->partition_begin[p + 1], open;
-        uint32_t skipped = largest_open(self, begin, end, &open);
-        if (open < 2)
-            continue;
+        uint32_t begin = lists->partition_begin[p], end = lists->partition_begin[p + 1];
+        choose_searchers(self, begin, end);
         for (uint32_t i = begin; i < end; i++) {
             uint32_t root = self->parent[i];
-            if (root == skipped || edge_compare(&self->best[root], &self->bound[i]) <= 0)
+            if (self->blocking[root] == 0 || !blocks(self, i))
                 continue;
             self->query[self->query_count] = i;
             self->floor[self->query_count++] = self->best[root].weight;

@@ -212,12 +212,16 @@ static void an_answer_that_cannot_be_true_is_refused(void **state)
     edge_t foreign = edge_between(queries.slot[1], outside, 0);
     edge_t beyond = {0, slot, 60};
     edge_t not_a_number = edge_between(slot, outside, NAN);
-    const edge_t *wrong[] = {&heavy, &inner, &beyond, &not_a_number};
+    assert_true(queries.floor[0] < INFINITY);
+    edge_t over_floor = edge_between(slot, outside, nextafterf(queries.floor[0], INFINITY));
+    const edge_t *wrong[] = {&heavy, &inner, &beyond, &not_a_number, &over_floor};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(boruvka_learn(tree, 0, wrong[i], NULL), ERR_SHAPE);
     if (outside != slot && queries.slot[1] != outside)
         assert_int_equal(boruvka_learn(tree, 0, &foreign, NULL), ERR_SHAPE);
     assert_int_equal(boruvka_learn(tree, queries.count, NULL, NULL), ERR_SHAPE);
+    edge_t at_floor = edge_between(slot, outside, queries.floor[0]);
+    assert_int_equal(boruvka_learn(tree, 0, &at_floor, NULL), OK);
     boruvka_destroy(&tree);
     geometry_lists_clear(&lists);
     geometry_clear(&geometry);
