@@ -265,6 +265,22 @@ static void kmeans_finds_groups_and_converges(void **state)
     }
 }
 
+static void centres_without_members_stay_where_they_are(void **state)
+{
+    fixture_t *self = *state;
+    self->spec.algorithm = ALGORITHM_KMEANS;
+    self->spec.k = 5;
+    made_items(&(random_t){1}, self->items, 60, 2, 0); /* two points, thirty times each */
+    made_write(&self->folder, LEVEL_EVENTS, self->items, 60, NULL);
+    for (int metric = 0; metric < 2; metric++) {
+        self->spec.metric = (metric_t)metric;
+        assert_int_equal(run(self), OK);
+        assert_int_equal(self->cluster.cluster_count, 2);
+        for (uint32_t i = 0; i < 60; i++)
+            assert_true(self->cluster.strength[i] > 0.999f);
+    }
+}
+
 static void more_steps_never_raise_the_inertia(void **state)
 {
     fixture_t *self = *state;
@@ -445,6 +461,7 @@ int main(void)
         TEST(partitions_too_small_for_a_cluster_need_no_task),
         TEST(hostile_geometry_comes_out_whole),
         TEST(kmeans_finds_groups_and_converges),
+        TEST(centres_without_members_stay_where_they_are),
         TEST(more_steps_never_raise_the_inertia),
         TEST(k_is_clamped_in_each_partition),
         TEST(a_result_that_cannot_be_used_names_its_task),
