@@ -40,6 +40,8 @@ static int serve(const gateway_options_t *options, gateway_context_t *context,
     int code = http_server_new(&http, &server, error);
     if (code != OK)
         return code;
+    if (options->port)
+        atomic_store(options->port, http_server_port(server));
     log_event(options->log, LOG_INFO, "listening", LOG_TEXT("http_listen", options->http_listen),
               LOG_INT("port", http_server_port(server)));
     while (!atomic_load(stop))

@@ -16,6 +16,7 @@ typedef struct {
     const char *state_folder;    /* holds stage4.db, the result store */
     int coordinator_timeout_ms;  /* 0: 5000; then the answer is 503 */
     int body_timeout_ms;         /* 0: 10000; a request body must be here by then */
+    atomic_int *port;            /* set once it listens; NULL: nobody wants to know */
     log_t *log;                  /* borrowed */
 } gateway_options_t;
 

@@ -148,14 +148,14 @@ static int explain_absence(const gateway_context_t *context, const char *job_id,
 {
     char *answer = NULL;
     if (strlen(job_id) >= JOB_ID_SIZE || strpbrk(job_id, ".:"))
-        return error_field(error, ERR_NOT_FOUND, "id", "there is no job %s", job_id);
+        return error_field(error, ERR_NOT_FOUND, "job_id", "there is no job %s", job_id);
     int code = coordinator_client_call(context->coordinator, VERB_STATUS, job_id, NULL, NULL, 0,
                                        context->coordinator_timeout_ms, &answer, error);
     if (code != OK)
         return code;
     json_t *status = json_loads(answer, 0, NULL);
     const char *state = json_string_value(json_object_get(status, "state"));
-    code = error_field(error, ERR_CONFLICT, "id", "job %s has no results; it is %s", job_id,
+    code = error_field(error, ERR_CONFLICT, "job_id", "job %s has no results; it is %s", job_id,
                        state ? state : "in an unknown state");
     json_decref(status);
     free(answer);

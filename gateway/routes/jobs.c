@@ -82,14 +82,18 @@ static int check_job_id(const char *job_id, error_t *error)
 {
     if (strlen(job_id) < JOB_ID_SIZE && !strpbrk(job_id, ".:"))
         return OK;
-    return error_field(error, ERR_NOT_FOUND, "id", "there is no job %s", job_id);
+    return error_field(error, ERR_NOT_FOUND, "job_id", "there is no job %s", job_id);
 }
 
 static int ask_about(const gateway_context_t *context, client_verb_t verb,
                      const route_request_t *request, http_response_t *response, error_t *error)
 {
     int code = check_job_id(request->id, error);
-    return code == OK ? ask(context, verb, request->id, NULL, NULL, response, error) : code;
+    if (code == OK)
+        code = ask(context, verb, request->id, NULL, NULL, response, error);
+    if ((code == ERR_NOT_FOUND || code == ERR_CONFLICT) && !error->field[0])
+        snprintf(error->field, sizeof error->field, "job_id");
+    return code;
 }
 
 int job_status(const gateway_context_t *context, const route_request_t *request,

@@ -53,9 +53,13 @@ const char *route_role_name(route_role_t role)
 
 void router_print(FILE *stream)
 {
-    for (size_t i = 0; i < ROUTE_COUNT; i++)
-        fprintf(stream, "%s\t%s\t%s\t%s\n", ROUTES[i].method, ROUTES[i].pattern,
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        fprintf(stream, "%s\t%s\t%s\t%s\t", ROUTES[i].method, ROUTES[i].pattern,
                 route_role_name(ROUTES[i].role), ROUTES[i].summary);
+        for (size_t k = 0; ROUTES[i].parameters[k]; k++)
+            fprintf(stream, "%s%s", k ? "," : "", ROUTES[i].parameters[k]);
+        fputc('\n', stream);
+    }
 }
 
 /* ---- from a path to routes ---- */

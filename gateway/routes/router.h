@@ -48,7 +48,7 @@ typedef struct {
 
 const route_t *router_routes(size_t *count);
 const char *route_role_name(route_role_t role);
-/* The table as text, one route a line: method, path, role, summary, split by tabs. */
+/* The table as text, one route a line: method, path, role, summary, parameters; split by tabs. */
 void router_print(FILE *stream);
 
 /* Never fails: what goes wrong is in the response. */

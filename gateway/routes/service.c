@@ -44,6 +44,9 @@ static int check_coordinator(const gateway_context_t *context, error_t *error)
 {
     json_t *info = coordinator_info(context, error);
     int code = info ? OK : error->code;
+    const char *status = json_string_value(json_object_get(info, "status"));
+    if (info && (!status || strcmp(status, "healthy") != 0))
+        code = error_set(error, ERR_UNAVAILABLE, "it answers, but cannot use its stores");
     json_decref(info);
     return code;
 }
@@ -139,6 +142,10 @@ static int read_statistics(const gateway_context_t *context, result_statistics_t
     return store_failed(context, code, error);
 }
 
+/* What the coordinator tells that a client has no use for and an intruder has: addresses, and
+ * errors of the stores with their paths. */
+static const char *const PRIVATE[] = {"client_endpoint", "worker_endpoint", "stores"};
+
 int service_statistics(const gateway_context_t *context, const route_request_t *request,
                        http_response_t *response, error_t *error)
 {
@@ -149,6 +156,8 @@ int service_statistics(const gateway_context_t *context, const route_request_t *
     if (code != OK)
         return code;
     json_t *info = coordinator_info(context, &ignored);
+    for (size_t i = 0; info && i < sizeof PRIVATE / sizeof PRIVATE[0]; i++)
+        json_object_del(info, PRIVATE[i]);
     return respond_json(json_pack("{s:s, s:s, s:I, s:o, s:o}", "service", SERVICE_NAME, "version",
                                   STAGE4_VERSION, "completed_jobs", (json_int_t)statistics.jobs,
                                   "levels", levels_value(&statistics), "coordinator",
