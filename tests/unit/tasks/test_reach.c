@@ -203,6 +203,9 @@ static void slots_without_a_core_distance_have_no_edge(void **state)
     all_queries(&fixture, &in, INFINITY);
     fixture_segment(&fixture, 0, 0, 300);
     assert_int_equal(check_reach(&fixture, &in), 150);
+    for (uint32_t i = 1; i < fixture.slots; i += 2)
+        in.component[i] = 1; /* now only the others are left to be joined with */
+    assert_int_equal(check_reach(&fixture, &in), 0);
     reach_in_clear(&in);
     fixture_clear(&fixture);
 }
