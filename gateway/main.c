@@ -4,6 +4,7 @@
 #include "common/net/stop_signal.h"
 #include "gateway/gateway.h"
 #include "gateway/routes/router.h"
+#include "proto/job_spec.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static void print_help(void)
          "\n"
          "  stage4-gateway [OPTIONS]\n"
          "  stage4-gateway --routes      print the table of routes\n"
+         "  stage4-gateway --job-fields  print what a job may say, as API.md has it\n"
          "  stage4-gateway --version\n");
     config_help(CONFIG_GATEWAY, stdout);
 }
@@ -45,22 +47,29 @@ static int run(const config_t *config, error_t *error)
     return code;
 }
 
+/* 1 when the command only asked for a text. */
+static int print_only(int argc, char **argv)
+{
+    const char *only = argc == 2 ? argv[1] : "";
+    if (config_help_wanted(argc - 1, argv + 1))
+        print_help();
+    else if (strcmp(only, "--routes") == 0)
+        router_print(stdout);
+    else if (strcmp(only, "--job-fields") == 0)
+        job_spec_describe(stdout);
+    else if (strcmp(only, "--version") == 0)
+        puts("stage4-gateway " STAGE4_VERSION);
+    else
+        return 0;
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     config_t *config = NULL;
     error_t error = ERROR_INIT;
-    if (config_help_wanted(argc - 1, argv + 1)) {
-        print_help();
+    if (print_only(argc, argv))
         return 0;
-    }
-    if (argc == 2 && strcmp(argv[1], "--routes") == 0) {
-        router_print(stdout);
-        return 0;
-    }
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        puts("stage4-gateway " STAGE4_VERSION);
-        return 0;
-    }
     int code = config_load(CONFIG_GATEWAY, argc - 1, argv + 1, &config, &error);
     if (code == OK)
         code = run(config, &error);

@@ -231,7 +231,7 @@ static int read_request(const msgpack_unpacked *unpacked, client_request_t *out,
 
 static int read_reply(const msgpack_unpacked *unpacked, client_reply_t *out, error_t *error)
 {
-    char name[32];
+    char name[32] = "";
     error_t *inner = &out->error;
     int code = read_id(unpacked, &out->request_id, error);
     if (code == OK)

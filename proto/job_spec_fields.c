@@ -83,7 +83,7 @@ const field_t *field_find(field_table_t table, const char *name)
 {
     for (size_t i = 0; i < table.count; i++)
         if (strcmp(table.fields[i].name, name) == 0)
-            return &table.fields[i];
+            return table.fields + i;
     return NULL;
 }
 

@@ -128,7 +128,8 @@ def a_job_is_accepted_with_its_location():
             ("/cluster/batch", {"X-Forwarded-Prefix": "https://evil.example/x"}, "")]:
         status, body, answer = ask("POST", path, body=job(), headers=headers)
         assert status == 202, (path, status, body)
-        assert answer["Location"] == prefix + "/cluster/status/" + body["job_id"], answer["Location"]
+        wanted = prefix + "/cluster/status/" + body["job_id"]
+        assert answer["Location"] == wanted, answer["Location"]
         assert ask("GET", "/cluster/status/" + body["job_id"])[0] == 200
 
 
@@ -370,6 +371,14 @@ def the_description_has_every_route_and_no_other():
     assert fields == table["GET", "/clusters"][1]
 
 
+def the_documentation_has_the_table_of_fields():
+    fields = run(BUILD / "stage4-gateway", "--job-fields")[1]
+    assert fields in (ROOT / "API.md").read_text(encoding="utf-8")
+    schema = API["components"]["schemas"]["Job"]["properties"]
+    named = {"params." + name for name in schema["params"]["properties"]} | set(schema)
+    assert named == {line.split("`")[1] for line in fields.splitlines() if line.startswith("| `")}
+
+
 def other_methods_are_refused_with_those_that_work():
     for method, path, _, _, _ in routes():
         path = path.replace("{id}", "some-id")
@@ -499,6 +508,7 @@ TESTS = [
     jsonl_is_the_file_for_stage_5, lists_leave_out_what_is_long, a_cluster_is_given_whole,
     every_filter_filters, filters_that_make_no_sense_are_refused,
     health_statistics_and_index_answer_everywhere, the_description_has_every_route_and_no_other,
+    the_documentation_has_the_table_of_fields,
     other_methods_are_refused_with_those_that_work, head_says_what_get_would,
     a_request_id_comes_back, the_log_has_one_line_a_request_and_no_values,
     many_clients_at_once_get_their_own_answers, a_stalled_client_holds_up_nobody,
