@@ -57,11 +57,12 @@ size_t utf8_cut(const char *text, size_t length, size_t limit)
 
 void utf8_repair(char *text, size_t length)
 {
+    static const char replacement[3] = {'\xef', '\xbf', '\xbd'};
     for (size_t at = utf8_valid_prefix(text, length); at < length;
          at += utf8_valid_prefix(text + at, length - at)) {
         if (length - at >= 3 && text[at] == '\xed' && is_continuation(text[at + 1]) &&
             is_continuation(text[at + 2]))
-            memcpy(text + at, "\xef\xbf\xbd", 3);
+            memcpy(text + at, replacement, sizeof replacement);
         else
             text[at] = '?';
     }

@@ -245,21 +245,23 @@ int catalog_metadata(const catalog_t *self, uint32_t row, char **json, size_t *l
                          self->file.path, row);
     size_t bytes = entry->metadata_length;
     char *raw = malloc(bytes);
-    int code = OK;
+    int code = ERR_MEMORY;
     if (raw == NULL)
-        code = error_set(error, ERR_MEMORY, "%s: out of memory", self->file.path);
-    if (code == OK)
-        code = source_file_read(&self->file, entry->metadata_offset, raw, bytes, error);
+        goto out_of_memory;
+    code = source_file_read(&self->file, entry->metadata_offset, raw, bytes, error);
     if (code == OK && (raw[0] != '{' || raw[bytes - 1] != '}'))
         code = error_set(error, ERR_CHANGED,
                          "%s: no longer holds an object at byte %" PRIu64 " (row %" PRIu32 ")",
                          self->file.path, entry->metadata_offset, row);
-    if (code == OK) {
-        *json = non_finite_to_null(raw, &bytes);
-        *length = bytes;
-        if (*json == NULL)
-            code = error_set(error, ERR_MEMORY, "%s: out of memory", self->file.path);
-    }
+    if (code != OK)
+        goto done;
+    *json = non_finite_to_null(raw, &bytes);
+    *length = bytes;
+    code = *json != NULL ? OK : ERR_MEMORY;
+out_of_memory:
+    if (code == ERR_MEMORY)
+        error_set(error, code, "%s: out of memory", self->file.path);
+done:
     free(raw);
     return code;
 }

@@ -392,22 +392,20 @@ static int finish(stream_t *self)
     return OK;
 }
 
-/* Reads pieces and passes on whole characters; what is cut off waits for the next piece. */
+/* Reads pieces and passes on whole characters; what a piece cuts off is read again with the next.
+ */
 static int stream_pieces(stream_t *self, char *buffer, int non_finite, int *retry)
 {
     non_finite_scan_t scan = {0, 0};
     uint64_t size = self->file->size;
-    size_t waiting = 0;
     int code = OK;
     while (code == OK && self->base < size) {
-        uint64_t left = size - self->base - waiting;
-        size_t fresh = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        code = source_file_read(self->file, self->base + waiting, buffer + waiting, fresh,
-                                self->error);
+        uint64_t left = size - self->base;
+        int last = left <= PIECE_BYTES;
+        size_t length = last ? (size_t)left : PIECE_BYTES;
+        code = source_file_read(self->file, self->base, buffer, length, self->error);
         if (code != OK)
-            break;
-        int last = fresh == left;
-        size_t length = waiting + fresh;
+            return code;
         size_t usable = utf8_valid_prefix(buffer, length);
         if (usable < length && (last || length - usable >= 4))
             return error_set(self->error, ERR_INPUT, "%s: malformed UTF-8 at byte %" PRIu64,
@@ -415,8 +413,6 @@ static int stream_pieces(stream_t *self, char *buffer, int non_finite, int *retr
         if (non_finite)
             usable = non_finite_blank(&scan, buffer, usable, last);
         code = parse_piece(self, buffer, usable, retry);
-        waiting = length - usable;
-        memmove(buffer, buffer + usable, waiting);
     }
     return code == OK ? finish(self) : code;
 }
@@ -430,7 +426,7 @@ int catalog_stream(const source_file_t *file, level_t level, catalog_build_t *bu
         return error_set(error, ERR_INPUT, "%s: is empty; the metadata of an index was expected",
                          file->path);
     int code = error_set(error, ERR_MEMORY, "%s: out of memory", file->path);
-    char *buffer = malloc(PIECE_BYTES + 64);
+    char *buffer = malloc(PIECE_BYTES);
     self.yajl = yajl_alloc(&CALLBACKS, NULL, &self);
     if (buffer == NULL || self.yajl == NULL)
         goto done;

@@ -53,7 +53,8 @@ char *non_finite_to_null(const char *text, size_t *length)
     size_t used = 0;
     for (size_t i = 0; i < *length; i++) {
         const char *name = outside(&scan, text[i]) ? name_at(text[i]) : NULL;
-        if (name == NULL || *length - i < strlen(name) || memcmp(text + i, name, strlen(name))) {
+        if (name == NULL || *length - i < strlen(name) ||
+            memcmp(text + i, name, strlen(name)) != 0) {
             copy[used++] = text[i];
             continue;
         }

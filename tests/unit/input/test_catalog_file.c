@@ -126,6 +126,17 @@ static void what_is_too_long_or_too_deep_is_refused(void **state)
     assert_refused(fixture->path, 0, ERR_INPUT, "longer than 1 MiB");
 }
 
+static void malformed_text_far_from_the_end_is_found_at_once(void **state)
+{
+    const fixture_t *fixture = *state;
+    FILE *file = fopen(fixture->path, "wb");
+    fputs("{\"x\":\"\xff\",", file);
+    for (int i = 0; i < 200000; i++)
+        fprintf(file, "\"%d\":\"\",", i);
+    fclose(file);
+    assert_refused(fixture->path, 0, ERR_INPUT, "malformed UTF-8 at byte 6");
+}
+
 static void far_more_ids_than_rows_are_refused(void **state)
 {
     const fixture_t *fixture = *state;
@@ -383,6 +394,7 @@ int main(void)
         TEST(broken_json_is_refused_with_its_place),
         TEST(every_cut_is_refused_with_its_length),
         TEST(what_is_too_long_or_too_deep_is_refused),
+        TEST(malformed_text_far_from_the_end_is_found_at_once),
         TEST(far_more_ids_than_rows_are_refused),
         TEST(a_build_stays_under_its_memory_limit),
         TEST(a_file_of_many_pieces_is_read_whole),
