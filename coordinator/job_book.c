@@ -67,7 +67,7 @@ job_record_t *job_book_add(job_book_t *self, const char *job_id)
         return NULL;
     if (self->count == self->capacity) {
         size_t capacity = self->capacity ? 2 * self->capacity : 64;
-        job_record_t **items = realloc(self->items, capacity * sizeof *items);
+        job_record_t **items = realloc(self->items, capacity * sizeof(job_record_t *));
         if (!items)
             return NULL;
         self->items = items;
@@ -78,7 +78,7 @@ job_record_t *job_book_add(job_book_t *self, const char *job_id)
         return NULL;
     snprintf(record->job_id, sizeof record->job_id, "%s", job_id);
     size_t at = position_of(self, job_id);
-    memmove(&self->items[at + 1], &self->items[at], (self->count - at) * sizeof *self->items);
+    memmove(&self->items[at + 1], &self->items[at], (self->count - at) * sizeof(job_record_t *));
     self->items[at] = record;
     self->count++;
     return record;
@@ -89,7 +89,7 @@ void job_book_remove(job_book_t *self, job_record_t *record)
     size_t at = position_of(self, record->job_id);
     record_destroy(record);
     self->count--;
-    memmove(&self->items[at], &self->items[at + 1], (self->count - at) * sizeof *self->items);
+    memmove(&self->items[at], &self->items[at + 1], (self->count - at) * sizeof(job_record_t *));
 }
 
 static int fill_random(uint8_t *bytes, size_t length, error_t *error)

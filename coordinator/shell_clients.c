@@ -150,13 +150,11 @@ static int on_submit(shell_t *self, const net_peer_t *peer, const client_request
 {
     job_spec_t spec;
     job_record_t *record = NULL;
-    int code =
-        job_spec_from_json(request->body ? request->body : "", request->body_length, &spec, error);
-    if (code)
+    if (job_spec_from_json(request->body ? request->body : "", request->body_length, &spec, error))
         return 0;
     if (!answer_by_key(self, request, &spec, body, error)) {
-        error->code = OK;
-        code = new_record(self, request, &spec, &record, error);
+        error->code = OK; /* of the key that was not found */
+        new_record(self, request, &spec, &record, error);
     }
     job_spec_clear(&spec);
     if (!record)

@@ -67,7 +67,7 @@ typedef struct {
 /* The same process behind another connection: the one before is no more. */
 static void retire_predecessor(shell_t *self, const worker_message_t *message)
 {
-    for (size_t i = 0; i < self->peer_count; i++) {
+    for (size_t i = 0; self->peers && i < self->peer_count; i++) {
         worker_peer_t *old = &self->peers[i];
         if (old->pid != message->pid || strcmp(old->host, message->host) != 0 ||
             strcmp(old->name, message->name) != 0)

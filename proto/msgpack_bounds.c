@@ -11,8 +11,8 @@ typedef struct {
 /* What follows a leading byte: a length field, bytes, and values. */
 typedef struct {
     unsigned length_bytes;    /* of a big-endian length field: 0, 1, 2 or 4 */
-    size_t body;              /* bytes after it, beside what the field says */
     unsigned values_per_unit; /* 0: the length counts bytes; 1: array entries; 2: map entries */
+    size_t body;              /* bytes after it, beside what the field says */
     size_t count;             /* when there is no length field */
 } shape_t;
 
@@ -22,9 +22,9 @@ static int shape_of_fixed(uint8_t lead, shape_t *out)
     if (lead <= 0x7f || lead >= 0xe0)
         return 1; /* small integers */
     if (lead <= 0x8f)
-        *out = (shape_t){0, 0, 2, lead & 0x0f};
+        *out = (shape_t){0, 2, 0, lead & 0x0f};
     else if (lead <= 0x9f)
-        *out = (shape_t){0, 0, 1, lead & 0x0f};
+        *out = (shape_t){0, 1, 0, lead & 0x0f};
     else if (lead <= 0xbf)
         out->body = lead & 0x1f;
     else
@@ -37,15 +37,15 @@ static int shape_of(uint8_t lead, shape_t *out)
 {
     static const shape_t SHAPES[32] = {
         [0x04] = {1, 0, 0, 0},  [0x05] = {2, 0, 0, 0}, [0x06] = {4, 0, 0, 0}, /* bin */
-        [0x07] = {1, 1, 0, 0},  [0x08] = {2, 1, 0, 0}, [0x09] = {4, 1, 0, 0}, /* ext */
-        [0x0a] = {0, 4, 0, 0},  [0x0b] = {0, 8, 0, 0},                        /* float */
-        [0x0c] = {0, 1, 0, 0},  [0x0d] = {0, 2, 0, 0}, [0x0e] = {0, 4, 0, 0}, /* uint */
-        [0x0f] = {0, 8, 0, 0},  [0x10] = {0, 1, 0, 0}, [0x11] = {0, 2, 0, 0}, /* int */
-        [0x12] = {0, 4, 0, 0},  [0x13] = {0, 8, 0, 0}, [0x14] = {0, 2, 0, 0}, /* fixext */
-        [0x15] = {0, 3, 0, 0},  [0x16] = {0, 5, 0, 0}, [0x17] = {0, 9, 0, 0}, /* fixext */
-        [0x18] = {0, 17, 0, 0}, [0x19] = {1, 0, 0, 0}, [0x1a] = {2, 0, 0, 0}, /* str */
-        [0x1b] = {4, 0, 0, 0},  [0x1c] = {2, 0, 1, 0}, [0x1d] = {4, 0, 1, 0}, /* array */
-        [0x1e] = {2, 0, 2, 0},  [0x1f] = {4, 0, 2, 0},                        /* map */
+        [0x07] = {1, 0, 1, 0},  [0x08] = {2, 0, 1, 0}, [0x09] = {4, 0, 1, 0}, /* ext */
+        [0x0a] = {0, 0, 4, 0},  [0x0b] = {0, 0, 8, 0},                        /* float */
+        [0x0c] = {0, 0, 1, 0},  [0x0d] = {0, 0, 2, 0}, [0x0e] = {0, 0, 4, 0}, /* uint */
+        [0x0f] = {0, 0, 8, 0},  [0x10] = {0, 0, 1, 0}, [0x11] = {0, 0, 2, 0}, /* int */
+        [0x12] = {0, 0, 4, 0},  [0x13] = {0, 0, 8, 0}, [0x14] = {0, 0, 2, 0}, /* fixext */
+        [0x15] = {0, 0, 3, 0},  [0x16] = {0, 0, 5, 0}, [0x17] = {0, 0, 9, 0}, /* fixext */
+        [0x18] = {0, 0, 17, 0}, [0x19] = {1, 0, 0, 0}, [0x1a] = {2, 0, 0, 0}, /* str */
+        [0x1b] = {4, 0, 0, 0},  [0x1c] = {2, 1, 0, 0}, [0x1d] = {4, 1, 0, 0}, /* array */
+        [0x1e] = {2, 2, 0, 0},  [0x1f] = {4, 2, 0, 0},                        /* map */
     };
     if (shape_of_fixed(lead, out))
         return 1;

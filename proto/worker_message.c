@@ -349,13 +349,10 @@ static int read_error(const msgpack_object *object, error_t *out, error_t *error
 
 static int read_progress(const msgpack_object *object, worker_message_t *out, error_t *error)
 {
-    const msgpack_object *at = read_array(object, 0, error);
-    if (!at && object->type != MSGPACK_OBJECT_ARRAY)
-        return ERR_PROTOCOL;
-    if (object->via.array.size > WORKER_CREDIT_LIMIT)
-        return wrong(error, "more tasks than a worker may hold");
+    if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size > WORKER_CREDIT_LIMIT)
+        return wrong(error, "no list of tasks, or more than a worker may hold");
     for (size_t i = 0; i < object->via.array.size; i++) {
-        const msgpack_object *pair = read_array(&at[i], 2, error);
+        const msgpack_object *pair = read_array(&object->via.array.ptr[i], 2, error);
         int code = pair ? read_ref(&pair[0], &out->progress[i].ref, error) : ERR_PROTOCOL;
         if (!code)
             code = read_u64(&pair[1], UINT64_MAX, &out->progress[i].work_done, error);

@@ -39,40 +39,46 @@ void input_cache_destroy(input_cache_t **self)
     *self = NULL;
 }
 
-static entry_t *find(const input_cache_t *self, const sha256_t *sha256)
+/* The count when it is not there. */
+static size_t position_of(const input_cache_t *self, const sha256_t *sha256)
 {
-    for (size_t i = 0; i < self->count; i++)
-        if (sha256_equal(&self->entries[i].sha256, sha256))
-            return &self->entries[i];
-    return NULL;
+    size_t at = 0;
+    while (at < self->count && !sha256_equal(&self->entries[at].sha256, sha256))
+        at++;
+    return at;
 }
 
-static entry_t *oldest_unpinned(const input_cache_t *self)
+/* The count when everything is pinned. */
+static size_t oldest_unpinned(const input_cache_t *self)
 {
-    entry_t *oldest = NULL;
-    for (size_t i = 0; i < self->count; i++) {
-        entry_t *entry = &self->entries[i];
-        if (!entry->pins && (!oldest || entry->used < oldest->used))
-            oldest = entry;
-    }
+    size_t oldest = self->count;
+    for (size_t i = 0; i < self->count; i++)
+        if (!self->entries[i].pins &&
+            (oldest == self->count || self->entries[i].used < self->entries[oldest].used))
+            oldest = i;
     return oldest;
 }
 
 static void evict(input_cache_t *self)
 {
-    entry_t *entry;
-    while (self->total > self->limit && (entry = oldest_unpinned(self))) {
-        self->total -= entry->length;
-        free(entry->bytes);
-        *entry = self->entries[--self->count];
+    while (self->total > self->limit) {
+        size_t at = oldest_unpinned(self);
+        if (at == self->count)
+            return;
+        self->total -= self->entries[at].length;
+        free(self->entries[at].bytes);
+        self->count--;
+        memmove(&self->entries[at], &self->entries[at + 1],
+                (self->count - at) * sizeof *self->entries);
     }
 }
 
 int input_cache_pin(input_cache_t *self, const sha256_t *sha256, input_view_t *out)
 {
-    entry_t *entry = find(self, sha256);
-    if (!entry)
+    size_t at = position_of(self, sha256);
+    if (at == self->count)
         return 0;
+    entry_t *entry = &self->entries[at];
     entry->pins++;
     entry->used = ++self->clock;
     *out = (input_view_t){entry->sha256, entry->bytes, entry->length};
@@ -81,18 +87,18 @@ int input_cache_pin(input_cache_t *self, const sha256_t *sha256, input_view_t *o
 
 void input_cache_unpin(input_cache_t *self, const sha256_t *sha256)
 {
-    entry_t *entry = find(self, sha256);
-    if (entry && entry->pins)
-        entry->pins--;
+    size_t at = position_of(self, sha256);
+    if (at < self->count && self->entries[at].pins)
+        self->entries[at].pins--;
     evict(self);
 }
 
 int input_cache_add(input_cache_t *self, const sha256_t *sha256, uint8_t *bytes, size_t length)
 {
-    entry_t *entry = find(self, sha256);
-    if (entry) {
+    size_t at = position_of(self, sha256);
+    if (at < self->count) {
         free(bytes);
-        entry->pins++;
+        self->entries[at].pins++;
         return 1;
     }
     if (self->count == self->capacity) {

@@ -94,7 +94,7 @@ int net_router_bind(const char *endpoint, const net_options_t *options, net_sock
                     error_t *error)
 {
     int code = new_socket(ZMQ_ROUTER, endpoint, options, out, error);
-    if (code)
+    if (!*out)
         return code;
     /* Without it a message to a peer that has gone vanishes, and a full queue drops in silence. */
     zsock_set_router_mandatory((*out)->sock, 1);
@@ -120,7 +120,7 @@ int net_dealer_connect(const char *endpoint, const net_options_t *options, net_s
                        error_t *error)
 {
     int code = new_socket(ZMQ_DEALER, endpoint, options, out, error);
-    if (code)
+    if (!*out)
         return code;
     /* Messages queue for living connections only: what was meant for a coordinator that died would
      * reach its successor out of context. */
