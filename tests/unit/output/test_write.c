@@ -1,5 +1,6 @@
 #include "lib/write_fixture.h"
 
+#include <math.h>
 #include <sys/stat.h>
 
 /* Line `number` of the job's file as JSON. */
@@ -197,22 +198,64 @@ static void all_metadata_is_passed_through(void **state)
     }
 }
 
-static void a_centroid_reads_back_bit_by_bit(void **state)
+/* The mean of the members' vectors, scaled to unit length, in float64 from the index itself. */
+static void mean_of(const flat_index_t *index, const json_t *ids, const json_t *members,
+                    double mean[OUTCOME_DIMENSION])
+{
+    float vector[OUTCOME_DIMENSION];
+    double norm = 0;
+    size_t i;
+    json_t *member;
+    memset(mean, 0, OUTCOME_DIMENSION * sizeof *mean);
+    json_array_foreach(members, i, member)
+    {
+        json_int_t row = json_integer_value(json_object_get(ids, text_of(member, "vector_id")));
+        assert_int_equal(flat_index_read(index, (uint32_t)row, 1, vector, NULL), OK);
+        for (size_t d = 0; d < OUTCOME_DIMENSION; d++)
+            mean[d] += (double)vector[d];
+    }
+    for (size_t d = 0; d < OUTCOME_DIMENSION; d++)
+        norm += mean[d] * mean[d];
+    for (size_t d = 0; d < OUTCOME_DIMENSION; d++)
+        mean[d] /= sqrt(norm);
+}
+
+static void centroid_and_similarities_are_the_clusters_own(void **state)
 {
     write_fixture_t *self = *state;
-    job_t job = {"bits", WIKI, LEVEL_STORYLINES, 0, 1};
-    outcome_fixture_t made = {.spool = self->spool, .job_id = "bits"};
-    double norm = 0;
-    (void)made;
+    job_t job = {"job", WIKI, LEVEL_STORYLINES, 0, 1};
+    flat_index_t *index = NULL;
+    json_t *metadata = metadata_of(job.level);
+    const json_t *ids = json_object_get(metadata, "id_map");
     write_ok(self, &job);
-    json_t *line = read_line(self, &job, 0);
-    const json_t *centroid = json_object_get(line, "centroid_vector");
-    for (size_t i = 0; i < 768; i++) {
-        double value = json_number_value(json_array_get(centroid, i));
-        norm += value * value;
+    assert_int_equal(flat_index_open(WIKI "/storylines.index", OUTCOME_DIMENSION, &index, NULL),
+                     OK);
+    for (int i = 0; i < OUTCOME_CLUSTERS; i++) {
+        json_t *line = read_line(self, &job, i);
+        const json_t *members = json_object_get(line, "members");
+        double mean[OUTCOME_DIMENSION];
+        float vector[OUTCOME_DIMENSION];
+        size_t m;
+        json_t *member;
+        mean_of(index, ids, members, mean);
+        for (size_t d = 0; d < OUTCOME_DIMENSION; d++)
+            assert_true(fabs(json_number_value(
+                                 json_array_get(json_object_get(line, "centroid_vector"), d)) -
+                             mean[d]) < 1e-6);
+        json_array_foreach(members, m, member)
+        {
+            double dot = 0;
+            json_int_t row = json_integer_value(json_object_get(ids, text_of(member, "vector_id")));
+            flat_index_read(index, (uint32_t)row, 1, vector, NULL);
+            for (size_t d = 0; d < OUTCOME_DIMENSION; d++)
+                dot += mean[d] * (double)vector[d];
+            assert_true(fabs(json_number_value(json_object_get(member, "similarity")) - dot) <
+                        1e-5);
+        }
+        json_decref(line);
     }
-    assert_true(norm > 1 - 1e-5 && norm < 1 + 1e-5);
-    json_decref(line);
+    json_decref(metadata);
+    flat_index_close(&index);
 }
 
 static void writing_twice_gives_the_same_bytes(void **state)
@@ -388,7 +431,7 @@ int main(void)
         TEST(every_level_is_written_as_its_schema_says),
         TEST(entities_of_events_come_from_their_documents),
         TEST(all_metadata_is_passed_through),
-        TEST(a_centroid_reads_back_bit_by_bit),
+        TEST(centroid_and_similarities_are_the_clusters_own),
         TEST(writing_twice_gives_the_same_bytes),
         TEST(two_jobs_differ_in_nothing_but_the_name),
         TEST(the_daily_name_leads_to_the_newest_job),

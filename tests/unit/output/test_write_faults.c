@@ -45,7 +45,7 @@ static void a_file_that_is_not_the_clustered_one_is_refused(void **state)
 static void write_on_a_full_disk(write_fixture_t *self)
 {
     job_t job = {"full", WIKI, LEVEL_DOCUMENTS, 1, 1};
-    struct rlimit limit = {64 << 10, 64 << 10};
+    struct rlimit limit = {200 << 10, RLIM_INFINITY};
     char *report = NULL;
     error_t error = ERROR_INIT;
     result_store_t *results = NULL;
@@ -68,10 +68,15 @@ static void write_on_a_full_disk(write_fixture_t *self)
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &limit);
     int code = write_outcome(&input, &report, &error);
-    _exit(code == ERR_IO && !report && strstr(error.message, "full") ? 0 : 1);
+    if (code != ERR_IO || report || !strstr(error.message, "full") || visible_files(self, 1))
+        _exit(1);
+    limit.rlim_cur = RLIM_INFINITY; /* there is room again: the same handles go on */
+    setrlimit(RLIMIT_FSIZE, &limit);
+    code = write_outcome(&input, &report, &error);
+    _exit(code == OK && visible_files(self, 1) == 2 ? 0 : 2);
 }
 
-static void a_full_disk_leaves_nothing(void **state)
+static void a_full_disk_leaves_nothing_and_can_be_repeated(void **state)
 {
     write_fixture_t *self = *state;
     int status = -1;
@@ -82,9 +87,9 @@ static void a_full_disk_leaves_nothing(void **state)
     waitpid(child, &status, 0);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
-    assert_int_equal(visible_files(self, 1), 0);
     self->results->verbs->statistics(self->results, &statistics, NULL);
-    assert_int_equal(statistics.jobs, 0);
+    assert_int_equal(statistics.jobs, 1);
+    assert_int_equal(statistics.clusters[LEVEL_DOCUMENTS], OUTCOME_CLUSTERS);
 }
 
 /* Killed at any moment and written again: the same file, one job, nothing left over. */
@@ -152,7 +157,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_file_that_is_not_the_clustered_one_is_refused),
-        TEST(a_full_disk_leaves_nothing),
+        TEST(a_full_disk_leaves_nothing_and_can_be_repeated),
         TEST(a_writer_killed_anywhere_can_be_replayed),
         TEST(discarding_removes_temporary_files_only),
     };

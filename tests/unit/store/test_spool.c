@@ -240,6 +240,21 @@ static void a_full_disk_is_an_error_that_leaves_nothing(void **state)
     assert_int_equal(files_in(self, "job"), 0);
 }
 
+static void a_failed_rename_leaves_no_temporary_file(void **state)
+{
+    fixture_t *self = *state;
+    char path[512];
+    sha256_t name = sha256_of("x", 1);
+    error_t error = ERROR_INIT;
+    mkdir(folder_path(&self->folder, "job", path), 0700);
+    mkdir(payload_path(self, "job", &name, path), 0700); /* in the way */
+    assert_int_equal(spool_put(self->spool, "job", "x", 1, &name, &error), ERR_IO);
+    assert_non_null(strstr(error.message, path));
+    assert_int_equal(files_in(self, "job"), 1);
+    rmdir(path);
+    assert_int_equal(spool_put(self->spool, "job", "x", 1, &name, NULL), OK);
+}
+
 static void a_root_that_cannot_be_is_an_error_with_its_path(void **state)
 {
     fixture_t *self = *state;
@@ -268,6 +283,7 @@ int main(void)
         TEST(leftovers_of_a_killed_process_go_at_open),
         TEST(removing_a_job_removes_its_folder_twice_over),
         TEST(a_full_disk_is_an_error_that_leaves_nothing),
+        TEST(a_failed_rename_leaves_no_temporary_file),
         TEST(a_root_that_cannot_be_is_an_error_with_its_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
