@@ -116,7 +116,7 @@ static int restore(boruvka_t *self, const boruvka_state_t *state, error_t *error
 int boruvka_new(const neighbour_lists_t *lists, const boruvka_state_t *state, boruvka_t **out,
                 error_t *error)
 {
-    int code = OK;
+    int code;
     boruvka_t *self = calloc(1, sizeof *self);
     if (self == NULL)
         return error_set(error, ERR_MEMORY, "out of memory for a spanning tree");

@@ -69,7 +69,7 @@ static int take_seeds(const step_t *self, uint32_t task, const centres_t *centre
     const stage_t *stage = &self->stage;
     payload_t result = {0};
     const uint32_t *slots;
-    size_t count, next = 0;
+    size_t count = 0, next = 0;
     int code = result_open(&result, self->input, task, "seeds", error);
     if (code == OK)
         code = payload_list(&result, "centre_slot", &slots, &count, error);
