@@ -1,23 +1,25 @@
 /* core.h - everything the coordinator decides, and nothing it does.
  *
- * core_step(core, event, now_ms, actions) is the whole of it: no socket, no file, no clock, no random
- * number. The shell (coordinator.c) and the simulation (tests/sim) feed it events and carry out its
- * actions, in the order given. Equal event sequences give equal action sequences.
+ * core_step(core, event, now_ms, actions) is the whole of it: no socket, no file, no clock, no
+ * random number. The shell (coordinator.c) and the simulation (tests/sim) feed it events and carry
+ * out its actions, in the order given. Equal event sequences give equal action sequences.
  *
  * Words: a *request* is the shell's handle of a waiting client (0: none waits). A *worker* is the
  * shell's handle of one connection identity. A *ticket* names one save that is under way; the shell
  * answers each action that carries a ticket with exactly one CORE_EVENT_DONE (or it dies).
  *
  * Rules that the simulation checks at every step:
- *  - nothing is acknowledged (REPLY with OK to a submit or control, ACK of a result) before the save
- *    that it depends on is done;
+ *  - nothing is acknowledged (REPLY with OK to a submit or control, ACK of a result) before the
+ * save that it depends on is done;
  *  - a result is accepted at most once for (job, epoch, stage, task), whichever attempt brings it;
  *    one of an older epoch, stage, or of a task already done is answered with ACK and counted;
- *  - an epoch only grows; it grows by cancel and by recovery of a running job;
+ *  - an epoch only grows; it grows by cancel and by recovery;
  *  - a task belongs to at most one worker, except a straggler, which may run twice;
  *  - a worker never holds more than its credit;
- *  - a worker silent for lease_ms is gone: its tasks are free again. A task whose worker died or
- *    failed it retry_limit (3) times fails the job with the task's name;
+ *  - a worker silent for lease_ms is gone: its tasks are free again. Time that the core was not
+ *    stepped, though it had asked for a TICK, is nobody's silence;
+ *  - a task that retry_limit (3) workers died on or failed, or whose payload was lost as often,
+ * fails the job with its name. Workers run in order: only the oldest lease is what one died on;
  *  - ADVANCE and WRITE of a job are under way at most once at a time. */
 #ifndef STAGE4_COORDINATOR_CORE_CORE_H
 #define STAGE4_COORDINATOR_CORE_CORE_H
@@ -35,12 +37,12 @@
 typedef struct core core_t;
 
 typedef struct {
-    uint32_t queue_limit;    /* jobs not ended beyond which a submit is ERR_BUSY; default 1000 */
-    uint32_t running_limit;  /* jobs worked on at once; default 2 */
-    uint32_t retry_limit;    /* 3 */
-    int64_t lease_ms;        /* 3000 */
-    int64_t save_retry_ms;   /* a failed save is tried again after this; default 500 */
-    uint32_t save_retry_limit; /* then the job fails (a stage or task save); default 20 */
+    uint32_t queue_limit;       /* jobs not ended beyond which a submit is ERR_BUSY; default 1000 */
+    uint32_t running_limit;     /* jobs worked on at once; default 2 */
+    uint32_t retry_limit;       /* 3 */
+    int64_t lease_ms;           /* 3000 */
+    int64_t save_retry_ms;      /* a failed save is tried again after this; default 500 */
+    uint32_t save_retry_limit;  /* then the job fails (a stage or task save); default 20 */
     uint32_t straggler_percent; /* a second attempt starts when at least that share of a stage is
                                    done, no task is free, and one runs at twice the mean; 0 off;
                                    default 90 */
@@ -68,8 +70,11 @@ typedef enum {
                              once, ERR_NOT_FOUND of an input payload and the rest count as retries */
     CORE_EVENT_RETURNED,  /* worker, ref: not done, no fault of the task */
     CORE_EVENT_GOODBYE,   /* worker leaves */
-    CORE_EVENT_DONE,      /* ticket, error: a save, ADVANCE, WRITE or PURGE has ended */
-    CORE_EVENT_TICK       /* time passes */
+    /* ticket, error: a save, ADVANCE, WRITE or PURGE has ended. Failed saves are tried again. So
+     * are ADVANCE and WRITE after ERR_UNAVAILABLE or ERR_CANCELLED; ADVANCE with ERR_NOT_FOUND or
+     * ERR_INPUT and a ref: that task's payload cannot be read, it runs again. */
+    CORE_EVENT_DONE,
+    CORE_EVENT_TICK /* time passes */
 } core_event_kind_t;
 
 typedef struct {
@@ -80,36 +85,37 @@ typedef struct {
     uint64_t ticket;
     char job_id[JOB_ID_SIZE];
     client_verb_t verb;
-    uint32_t epoch;       /* RECOVER_* */
-    job_state_t state;    /* RECOVER_JOB */
-    uint32_t stage;       /* RECOVER_STAGE; DONE of ADVANCE: the next stage's number */
-    uint32_t task_count;  /* RECOVER_STAGE; DONE of ADVANCE */
-    int last;             /* RECOVER_STAGE; DONE of ADVANCE: nothing left to compute */
-    sha256_t stage_sha;   /* RECOVER_STAGE; DONE of ADVANCE */
-    sha256_t state_sha;   /* RECOVER_STAGE; DONE of ADVANCE */
+    uint32_t epoch;      /* RECOVER_* */
+    job_state_t state;   /* RECOVER_JOB */
+    uint32_t stage;      /* RECOVER_STAGE; DONE of ADVANCE: the next stage's number */
+    uint32_t task_count; /* RECOVER_STAGE; DONE of ADVANCE */
+    int last;            /* RECOVER_STAGE; DONE of ADVANCE: nothing left to compute */
+    sha256_t stage_sha;  /* RECOVER_STAGE; DONE of ADVANCE */
+    sha256_t state_sha;  /* RECOVER_STAGE; DONE of ADVANCE */
     task_ref_t ref;
-    sha256_t sha256;      /* RESULT, RECOVER_TASK */
-    error_t error;        /* FAILURE, DONE */
+    sha256_t sha256; /* RESULT, RECOVER_TASK */
+    error_t error;   /* FAILURE, DONE */
     size_t ref_count;
     const task_progress_t *refs;
 } core_event_t;
 
 /* ---- actions: what is to be done ---- */
 typedef enum {
-    CORE_ACTION_REPLY,      /* request, job_id, error (OK: the job's status is the answer) */
-    CORE_ACTION_SAVE_JOB,   /* ticket, job_id, epoch, state, error: ledger save_job */
-    CORE_ACTION_SAVE_STAGE, /* ticket, job_id, epoch, stage, task_count, last, stage_sha, state_sha */
-    CORE_ACTION_SAVE_RESULT,/* ticket, worker, ref, sha256: payload to the spool, then save_task */
-    CORE_ACTION_DROP_RESULT,/* worker, ref: let the payload go, it is not wanted */
-    CORE_ACTION_ACK,        /* worker, ref */
-    CORE_ACTION_DISPATCH,   /* worker, ref: send the task */
-    CORE_ACTION_ABORT,      /* worker, ref: tell it to stop that task */
-    CORE_ACTION_DISMISS,    /* worker: forget the connection; it will say hello again if it lives */
-    CORE_ACTION_ADVANCE,    /* ticket, job_id, epoch, stage, first: run advance() over the results */
+    CORE_ACTION_REPLY,       /* request, job_id, error (OK: the job's status is the answer) */
+    CORE_ACTION_SAVE_JOB,    /* ticket, job_id, epoch, state, error: ledger save_job */
+    CORE_ACTION_SAVE_STAGE,  /* ticket, job_id, epoch, stage, task_count, last, stage_sha, state_sha
+                              */
+    CORE_ACTION_SAVE_RESULT, /* ticket, worker, ref, sha256: payload to the spool, then save_task */
+    CORE_ACTION_DROP_RESULT, /* worker, ref: let the payload go, it is not wanted */
+    CORE_ACTION_ACK,         /* worker, ref */
+    CORE_ACTION_DISPATCH,    /* worker, ref: send the task */
+    CORE_ACTION_ABORT,       /* worker, ref: tell it to stop that task */
+    CORE_ACTION_DISMISS, /* worker: forget the connection; it will say hello again if it lives */
+    CORE_ACTION_ADVANCE, /* ticket, job_id, epoch, stage, first: run advance() over the results */
     CORE_ACTION_STOP_ADVANCE, /* job_id: its advance or write is not wanted any more, end it soon */
-    CORE_ACTION_WRITE,      /* ticket, job_id, epoch, state_sha: write the outcome */
-    CORE_ACTION_PURGE,      /* ticket, job_id: remove spool, task rows, temporary output */
-    CORE_ACTION_CHANGED     /* job_id, state: tell whoever watches (log, metrics, progress) */
+    CORE_ACTION_WRITE,        /* ticket, job_id, epoch, state_sha: write the outcome */
+    CORE_ACTION_PURGE,        /* ticket, job_id: remove spool, task rows, temporary output */
+    CORE_ACTION_CHANGED       /* job_id, state: tell whoever watches (log, metrics, progress) */
 } core_action_kind_t;
 
 typedef struct {
@@ -155,16 +161,17 @@ typedef struct {
     uint32_t epoch;
     uint32_t stage;
     uint32_t task_count;
-    uint32_t tasks_done;   /* results durable */
+    uint32_t tasks_done; /* results durable */
     uint32_t tasks_in_flight;
     uint32_t retries;      /* attempts beyond the first, over the job's life in this process */
     uint32_t workers_lost; /* while holding tasks of the job */
     uint32_t late_results;
-    int saving_failed;     /* 1 while a save of it waits to be tried again */
-    error_t error;         /* of a failed job, or of the save being retried */
+    int saving_failed; /* 1 while a save of it waits to be tried again */
+    error_t error;     /* of a failed job, or of the save being retried */
 } core_job_view_t;
 
-int core_job(const core_t *self, const char *job_id, core_job_view_t *out); /* 1 when known */
+/* 1 when known. The state is the durable one: what is not in the ledger is told to nobody. */
+int core_job(const core_t *self, const char *job_id, core_job_view_t *out);
 /* The result of a finished task of the job's stage; 1 when it is durable. For ADVANCE. */
 int core_result(const core_t *self, const char *job_id, uint32_t task, sha256_t *out);
 int core_task_done(const core_t *self, const char *job_id, uint32_t task);

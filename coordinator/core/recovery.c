@@ -45,11 +45,10 @@ void recover_task(core_t *self, const core_event_t *event)
 }
 
 /* A new epoch without a save of its own: nothing is handed out in it before a save that carries
- * it (the one that starts the job again) is durable. */
+ * it (the one that starts the job) is durable. */
 static void recover_waiting(core_t *self, core_job_t *job)
 {
-    if (job->has_stage)
-        job->epoch++;
+    job->epoch++;
     if (job->state == JOB_QUEUED)
         job_list_insert(&self->queue, job);
 }

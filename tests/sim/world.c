@@ -147,11 +147,18 @@ static void lose_payload(world_t *self, uint32_t index)
     row->tasks[task].payload = 0;
 }
 
+static void stall(world_t *self, int64_t until_ms)
+{
+    until_ms = until_ms < self->quiet_ms ? until_ms : self->quiet_ms;
+    if (until_ms > self->stalled_until_ms)
+        self->stalled_until_ms = until_ms;
+    world_note(self, "the coordinator stands still until %lld", (long long)self->stalled_until_ms);
+}
+
 static void calm(world_t *self)
 {
     world_note(self, "from here on nothing goes wrong");
     self->quiet = 1;
-    self->stalled_until_ms = 0;
     self->crash_countdown_actions = 0;
     self->crash_countdown_effects = 0;
     for (uint32_t i = 0; i < self->worker_count; i++) {
@@ -204,9 +211,7 @@ static void happen(world_t *self, const mail_t *mail)
         worker_fault(self, &self->workers[mail->index]);
         break;
     case MAIL_STALL:
-        world_note(self, "the coordinator stands still for %llu ms",
-                   (unsigned long long)mail->value);
-        self->stalled_until_ms = self->now_ms + (int64_t)mail->value;
+        stall(self, self->now_ms + (int64_t)mail->value);
         break;
     case MAIL_LOSE_PAYLOAD:
         lose_payload(self, mail->index);
