@@ -2,6 +2,7 @@
 
 #include "proto/job_spec.h"
 
+#include <signal.h>
 #include <string.h>
 
 void cli_usage(FILE *out)
@@ -131,6 +132,8 @@ int cli_main(int argc, char *const *argv, const atomic_int *stop, FILE *out, FIL
         cli_command_usage(command, out);
         return 0;
     }
+    if (command->role & (CONFIG_CLIENT | CONFIG_INSPECT))
+        signal(SIGPIPE, SIG_DFL); /* `stage4 results JOB | head` ends quietly */
     int code = run_command(command, argc - 2, argv + 2, &cli, &error);
     if (code)
         print_error(&error, notes);

@@ -146,12 +146,10 @@ static int search(const cli_t *cli, error_t *error)
 int cli_clusters(const cli_t *cli, error_t *error)
 {
     const char *cluster_id = first_argument(cli);
-    json_t *answer = NULL;
     if (!cluster_id)
         return search(cli, error);
-    int code = gateway_call(cli, "GET", "/clusters/", cluster_id, NULL, NULL, &answer, error);
+    int code = gateway_fetch(cli, "/clusters/", cluster_id, "", cli->out, error);
     if (!code)
-        print_json(answer, cli->out);
-    json_decref(answer);
+        fputc('\n', cli->out);
     return code;
 }

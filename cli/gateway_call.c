@@ -64,7 +64,7 @@ int gateway_fetch(const cli_t *cli, const char *path, const char *id, const char
 
 void print_json(const json_t *value, FILE *out)
 {
-    json_dumpf(value, out, JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_dumpf(value, out, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
     fputc('\n', out);
 }
 

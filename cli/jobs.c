@@ -45,7 +45,7 @@ static int list_jobs(const cli_t *cli, error_t *error)
 {
     static const text_column_t COLUMNS[] = {{"job", 0, 0},   {"state", 0, 0},
                                             {"level", 0, 0}, {"algorithm", 0, 0},
-                                            {"phase", 0, 0}, {"submitted", 0, 0}};
+                                            {"done", 1, 0},  {"submitted", 0, 0}};
     json_t *answer = NULL;
     json_t *status;
     size_t i;

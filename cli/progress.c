@@ -55,7 +55,10 @@ static void show_bar(const progress_t *self, const job_view_t *job, int64_t now_
             fputc(i < filled ? '#' : '.', self->stream);
         fprintf(self->stream, "] %3.0f %%  ", 100 * job->progress);
     }
-    text_print(*job->phase ? job->phase : job->state, 40, self->stream);
+    if (*job->waiting_for)
+        text_print(job->waiting_for, 60, self->stream);
+    else
+        text_print(*job->phase ? job->phase : job->state, 40, self->stream);
     if (pairs > 0) {
         count_words(pairs, words);
         fprintf(self->stream, "  %s pairs/s", words);
@@ -78,6 +81,8 @@ static void write_line(const progress_t *self, const job_view_t *job, int64_t no
         json_object_set_new(line, "progress", json_real(job->progress));
     if (pairs > 0)
         json_object_set_new(line, "pairs_per_second", json_real(pairs));
+    if (*job->waiting_for)
+        json_object_set_new(line, "waiting_for", json_string(job->waiting_for));
     if (job->eta_s >= 0)
         json_object_set_new(line, "eta_seconds", json_real(job->eta_s));
     json_dumpf(line, self->stream, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -88,7 +93,7 @@ static void write_line(const progress_t *self, const job_view_t *job, int64_t no
 void progress_show(progress_t *self, const job_view_t *job, int64_t now_ms)
 {
     char told[sizeof self->told];
-    snprintf(told, sizeof told, "%s %s", job->state, job->phase);
+    snprintf(told, sizeof told, "%s %s %s", job->state, job->phase, job->waiting_for);
     int is_new = strcmp(told, self->told) != 0;
     if (is_new) {
         memcpy(self->told, told, sizeof told);

@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 
 #include <poll.h>
+#include <string.h>
 
 #define LOOK_MS 50
 
@@ -13,6 +14,7 @@ typedef struct {
     gateway_options_t options;
     atomic_int stop;
     atomic_int ended;
+    atomic_int port; /* 0: does not listen yet */
     int code;
     error_t error;
 } gateway_thread_t;
@@ -29,10 +31,25 @@ static void be_gateway(net_pipe_t *pipe, void *argument)
 
 static void discard(void *item) { (void)item; }
 
+/* Once, as soon as it is true. */
+static void say_where(const cli_t *cli, gateway_thread_t *gateway, int *said)
+{
+    int port = atomic_load(&gateway->port);
+    if (*said || !port)
+        return;
+    const char *listen = gateway->options.http_listen;
+    const char *colon = strrchr(listen, ':');
+    fprintf(cli->notes, "stage4: serving on http://%.*s:%d, state in %s; Ctrl-C ends it\n",
+            colon ? (int)(colon - listen) : 0, listen, port, gateway->options.state_folder);
+    *said = 1;
+}
+
 /* Until a signal comes, or a part ends by itself. */
 static int watch(const cli_t *cli, embedded_t *embedded, gateway_thread_t *gateway, error_t *error)
 {
+    int said = 0;
     while (!atomic_load(cli->stop)) {
+        say_where(cli, gateway, &said);
         int code = embedded_check(embedded, error);
         if (code)
             return code;
@@ -60,8 +77,7 @@ static int serve(const cli_t *cli, const embedded_options_t *options, error_t *e
                     .log = options->log},
         .error = ERROR_INIT,
     };
-    fprintf(cli->notes, "stage4: serving on http://%s, state in %s; Ctrl-C ends it\n",
-            gateway.options.http_listen, options->state_folder);
+    gateway.options.port = &gateway.port;
     code = net_actor_new(be_gateway, &gateway, discard, &actor, error);
     if (!code)
         code = watch(cli, embedded, &gateway, error);

@@ -39,7 +39,7 @@ static void print_counts(const json_t *report, FILE *out)
 
 static void print_largest(const json_t *report, FILE *out)
 {
-    static const text_column_t COLUMNS[] = {{"size", 1, 0}, {"similarity", 1, 0}, {"label", 0, 76}};
+    static const text_column_t COLUMNS[] = {{"size", 1, 0}, {"similarity", 1, 0}, {"label", 0, 80}};
     size_t i;
     json_t *cluster;
     text_table_t *table = text_table_new(COLUMNS, 3);
