@@ -2,6 +2,7 @@
 
 #include "proto/columns.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,15 @@ static int open_plan(outcome_view_t *self, error_t *error)
     return OK;
 }
 
+/* 1 when every value is a number. */
+static int all_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return 0;
+    return 1;
+}
+
 static int check_labels(const outcome_view_t *self, error_t *error)
 {
     for (uint32_t slot = 0; slot < self->slots; slot++)
@@ -117,6 +127,8 @@ static int check_labels(const outcome_view_t *self, error_t *error)
     for (uint32_t i = 0; i < self->clusters; i++)
         if (self->cluster_partition[i] >= self->partitions)
             return contradiction("a cluster lies in no partition", error);
+    if (!all_finite(self->strength, self->slots) || !all_finite(self->outlier, self->slots))
+        return contradiction("a strength or outlier score is no number", error);
     return OK;
 }
 
@@ -299,6 +311,11 @@ static int open_summary(outcome_view_t *self, size_t index, error_t *error)
                  {"typical", COLUMN_U32, count * TYPICAL_COUNT, &typical, NULL});
     if (code != OK)
         return code;
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(((const double *)mean)[i]))
+            return contradiction("a cluster's similarity is no number", error);
+    if (!all_finite(similarity, members) || !all_finite(centroid, count * self->dimension))
+        return contradiction("a similarity or centroid is no number", error);
     self->centroid = centroid;
     self->similarity_mean = mean;
     self->similarity = similarity;
