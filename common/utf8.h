@@ -13,8 +13,8 @@ size_t utf8_valid_prefix(const char *text, size_t length);
 /* The longest prefix of well-formed `text` of at most `limit` bytes that splits no sequence. */
 size_t utf8_cut(const char *text, size_t length, size_t limit);
 
-/* Makes `text` well-formed without moving a byte: half a surrogate pair (three bytes) becomes U+FFFD,
- * any other malformed byte a question mark. */
+/* Makes `text` well-formed without moving a byte: half a surrogate pair (three bytes) becomes
+ * U+FFFD, any other malformed byte a question mark. */
 void utf8_repair(char *text, size_t length);
 
 #endif
