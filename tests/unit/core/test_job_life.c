@@ -305,6 +305,63 @@ static void cancel_raises_the_epoch_aborts_and_purges(void **state)
     fixture_close(&f);
 }
 
+static void nothing_is_handed_out_while_pausing_or_cancelling(void **state)
+{
+    (void)state;
+    static const client_verb_t VERBS[] = {VERB_PAUSE, VERB_CANCEL};
+    for (int i = 0; i < 2; i++) {
+        fixture_t f;
+        fixture_open(&f);
+        hello(&f, 1, 1);
+        run_job(&f, "a", 3);
+        control(&f, "a", VERBS[i], 0);
+        assert_null(action(&f, CORE_ACTION_DISPATCH));
+        hello(&f, 2, 4);
+        assert_null(action(&f, CORE_ACTION_DISPATCH));
+        fixture_close(&f);
+    }
+}
+
+static void a_purge_waits_for_the_results_under_way(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    hello(&f, 1, 1);
+    run_job(&f, "a", 2);
+    task_ref_t ref = dispatched(&f, 0);
+    result(&f, 1, &ref);
+    uint64_t save = ticket_of(&f, CORE_ACTION_SAVE_RESULT);
+    control(&f, "a", VERB_CANCEL, 0);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    assert_null(action(&f, CORE_ACTION_PURGE));
+    done(&f, save, ERR_CONFLICT); /* the ledger knows the new epoch */
+    assert_non_null(action(&f, CORE_ACTION_ACK));
+    assert_non_null(action(&f, CORE_ACTION_PURGE));
+    fixture_close(&f);
+}
+
+static void an_advance_is_started_once(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    hello(&f, 1, 1);
+    run_job(&f, "a", 1);
+    task_ref_t ref = dispatched(&f, 0);
+    result_saved(&f, 1, &ref);
+    assert_int_equal(action_count(&f, CORE_ACTION_ADVANCE), 1);
+    tick_at(&f, f.now_ms + 100);
+    assert_null(action(&f, CORE_ACTION_ADVANCE));
+    control(&f, "a", VERB_PAUSE, 0);
+    uint64_t ticket = ticket_of(&f, CORE_ACTION_SAVE_JOB);
+    control(&f, "a", VERB_RESUME, 0);
+    done(&f, ticket, OK);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    assert_null(action(&f, CORE_ACTION_ADVANCE));
+    fixture_close(&f);
+}
+
 static void a_cancel_during_advance_stops_it_and_purges_after_its_end(void **state)
 {
     (void)state;
@@ -459,6 +516,9 @@ int main(void)
         cmocka_unit_test(the_same_control_twice_is_ok_again),
         cmocka_unit_test(a_pause_that_a_cancel_overtakes_is_told_so),
         cmocka_unit_test(cancel_raises_the_epoch_aborts_and_purges),
+        cmocka_unit_test(nothing_is_handed_out_while_pausing_or_cancelling),
+        cmocka_unit_test(a_purge_waits_for_the_results_under_way),
+        cmocka_unit_test(an_advance_is_started_once),
         cmocka_unit_test(a_cancel_during_advance_stops_it_and_purges_after_its_end),
         cmocka_unit_test(a_job_that_is_being_written_can_be_neither_paused_nor_cancelled),
         cmocka_unit_test(control_of_an_unknown_or_ended_job_is_refused),
