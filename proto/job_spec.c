@@ -168,7 +168,7 @@ int job_spec_to_json(const job_spec_t *self, char **json, error_t *error)
 sha256_t job_spec_identity(const job_spec_t *self)
 {
     char *json = NULL;
-    if (write_json(self, FIELD_PRESENTATION, &json, NULL) != OK)
+    if (write_json(self, FIELD_PRESENTATION, &json, NULL) != OK || !json)
         abort(); /* a few hundred bytes: nothing that could go on either */
     sha256_t identity = sha256_of(json, strlen(json));
     free(json);

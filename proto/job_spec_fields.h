@@ -33,12 +33,12 @@ typedef struct {
     const char *name; /* the JSON key */
     const char *path; /* as errors name it: "params.k" */
     field_kind_t kind;
+    unsigned flags;
     size_t offset; /* in job_spec_t */
     double low;    /* smallest and largest number allowed */
     double high;
     const char *const *choices; /* ends with NULL */
-    unsigned flags;
-    const char *words; /* what it means, one sentence */
+    const char *words;          /* what it means, one sentence */
 } field_t;
 
 typedef struct {

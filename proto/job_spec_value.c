@@ -105,7 +105,7 @@ static int read_whole(const field_t *field, const json_t *value, int64_t *out, e
 
 static int set_count(job_spec_t *self, const field_t *field, const json_t *value, error_t *error)
 {
-    int64_t number;
+    int64_t number = 0;
     int code = read_whole(field, value, &number, error);
     if (code == OK)
         *MEMBER(self, field, uint32_t) = (uint32_t)number;
@@ -123,7 +123,7 @@ static int set_days(job_spec_t *self, const field_t *field, const json_t *value,
 
 static int set_seed(job_spec_t *self, const field_t *field, const json_t *value, error_t *error)
 {
-    int64_t number;
+    int64_t number = 0;
     int code = read_whole(field, value, &number, error);
     if (code == OK)
         *MEMBER(self, field, uint64_t) = (uint64_t)number;

@@ -81,10 +81,10 @@ static void write_head(struct mg_connection *connection, const http_request_t *r
         append(head, used, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
     used = append(head, used, "Referrer-Policy", "no-referrer");
     used = append(head, used, "Connection", response->close ? "close" : "keep-alive");
-    if (used + 2 < sizeof head) {
-        memcpy(head + used, "\r\n", 2);
-        mg_write(connection, head, used + 2);
-    }
+    if (used < sizeof head)
+        used += (size_t)snprintf(head + used, sizeof head - used, "\r\n");
+    if (used < sizeof head) /* its parts are bounded: it always is */
+        mg_write(connection, head, used);
 }
 
 static int is_http_1_0(const struct mg_connection *connection)
@@ -164,7 +164,7 @@ static int declared_length(const struct mg_connection *connection, long long *le
     else if (declared[0] && !is_digits(declared))
         return error_field(error, ERR_USAGE, "Content-Length", "Content-Length is not a number");
     else if (declared[0])
-        *length = atoll(declared);
+        *length = strtoll(declared, NULL, 10);
     return OK;
 }
 

@@ -237,7 +237,7 @@ static json_t *url_value(const filter_field_t *field, const char *text)
 {
     size_t digits = strspn(text, "0123456789");
     if (field->kind == FILTER_COUNT && digits > 0 && digits < 18 && text[digits] == '\0')
-        return json_integer(atoll(text));
+        return json_integer(strtoll(text, NULL, 10));
     return json_string(text);
 }
 

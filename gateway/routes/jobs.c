@@ -120,24 +120,35 @@ int job_cancel(const gateway_context_t *context, const route_request_t *request,
     return ask_about(context, VERB_CANCEL, request, response, error);
 }
 
+/* *limit: 0 when not given. */
+static int read_limit(const char *text, long *limit, error_t *error)
+{
+    size_t digits = text ? strspn(text, "0123456789") : 0;
+    *limit = 0;
+    if (!text)
+        return OK;
+    if (digits > 0 && digits <= 4 && text[digits] == '\0')
+        *limit = strtol(text, NULL, 10);
+    if (*limit >= 1 && *limit <= JOBS_LIMIT_MAX)
+        return OK;
+    return error_field(error, ERR_USAGE, "limit",
+                       "limit is \"%.40s\"; it must be a whole number from 1 to %d", text,
+                       JOBS_LIMIT_MAX);
+}
+
 /* The states and cursors themselves are the coordinator's to know. */
 int job_list(const gateway_context_t *context, const route_request_t *request,
              http_response_t *response, error_t *error)
 {
     const char *state = query_get(&request->query, "state");
     const char *cursor = query_get(&request->query, "cursor");
-    const char *limit = query_get(&request->query, "limit");
-    size_t digits = limit ? strspn(limit, "0123456789") : 0;
+    long limit;
+    int code = read_limit(query_get(&request->query, "limit"), &limit, error);
+    if (code != OK)
+        return code;
     json_t *body = json_object();
-    if (limit && (digits == 0 || digits > 4 || limit[digits] || atoi(limit) < 1 ||
-                  atoi(limit) > JOBS_LIMIT_MAX)) {
-        json_decref(body);
-        return error_field(error, ERR_USAGE, "limit",
-                           "limit is \"%.40s\"; it must be a whole number from 1 to %d", limit,
-                           JOBS_LIMIT_MAX);
-    }
     if (limit)
-        json_object_set_new(body, "limit", json_integer(atoi(limit)));
+        json_object_set_new(body, "limit", json_integer(limit));
     if (state)
         json_object_set_new(body, "state", json_string(state));
     if (cursor)
@@ -146,7 +157,7 @@ int job_list(const gateway_context_t *context, const route_request_t *request,
     json_decref(body);
     if (!json)
         return error_set(error, ERR_MEMORY, "out of memory");
-    int code = ask(context, VERB_LIST, NULL, NULL, json, response, error);
+    code = ask(context, VERB_LIST, NULL, NULL, json, response, error);
     free(json);
     return code;
 }

@@ -149,7 +149,7 @@ static const char *const PRIVATE[] = {"client_endpoint", "worker_endpoint", "sto
 int service_statistics(const gateway_context_t *context, const route_request_t *request,
                        http_response_t *response, error_t *error)
 {
-    result_statistics_t statistics;
+    result_statistics_t statistics = {.jobs = 0};
     error_t ignored = ERROR_INIT;
     (void)request;
     int code = read_statistics(context, &statistics, error);
