@@ -102,6 +102,8 @@ int hierarchy_cluster_all(edge_t *forest, size_t edge_count, const uint32_t *par
     edge_sort(forest, edge_count);
     int code =
         deal_out(forest, edge_count, partition_begin, partition_count, &dealt, &begin, error);
+    if (code != OK || dealt == NULL || begin == NULL)
+        return code;
     for (uint32_t p = 0; p < partition_count && code == OK; p++)
         code = hierarchy_cluster(dealt + begin[p], begin[p + 1] - begin[p], p, partition_begin[p],
                                  partition_begin[p + 1], options, out, error);

@@ -121,14 +121,17 @@ int kmeans_after_seed(step_t *self, advance_output_t *out, error_t *error)
     if (code != OK)
         return code;
     rows = malloc(((size_t)centres.total + 1) * sizeof *rows);
-    if (rows == NULL)
+    if (rows == NULL) {
         code = error_set(error, ERR_MEMORY, "out of memory for %u centres", centres.total);
+        goto fail;
+    }
     for (uint32_t t = 0; t < self->stage.task_count && code == OK; t++)
         code = take_seeds(self, t, &centres, rows, error);
     if (code == OK)
         code = read_vectors(self, rows, &centres, error);
     if (code == OK)
         code = leave_assign(self, &centres, NULL, 1, out, error);
+fail:
     free(rows);
     centres_clear(&centres);
     return code;
@@ -193,9 +196,9 @@ static int labels_settled(const round_t *self, error_t *error)
 {
     const payload_t *payload = &self->step->checkpoint.payload;
     uint32_t count = self->step->checkpoint.plan.count;
-    const uint32_t *before;
+    const uint32_t *before = NULL;
     if (!columns_has(payload->columns, "label") ||
-        payload_u32(payload, "label", count, &before, error) != OK)
+        payload_u32(payload, "label", count, &before, error) != OK || before == NULL)
         return 0;
     return memcmp(before, self->label, count * sizeof *before) == 0;
 }
@@ -246,7 +249,7 @@ int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error)
     round_t round = {.step = self};
     const plan_t *plan = &self->checkpoint.plan;
     const sha256_t *centres = step_input(self, "centres");
-    const uint32_t *number;
+    const uint32_t *number = NULL;
     int code = centres_init(&round.centres, plan, self->input->spec->k, error);
     if (code == OK && centres == NULL)
         code = error_set(error, ERR_PROTOCOL, "the stage names no centres");
@@ -254,7 +257,7 @@ int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error)
         code = centres_load(&round.centres, self->input, centres, error);
     if (code == OK)
         code = payload_u32(&self->checkpoint.payload, "round", 1, &number, error);
-    if (code != OK)
+    if (code != OK || number == NULL)
         goto fail;
     round.round = *number;
     round.label = malloc(((size_t)plan->count + 1) * sizeof *round.label);

@@ -55,16 +55,18 @@ int left_out_find(const flat_index_t *index, const catalog_t *catalog, left_out_
     *out = (left_out_t){.list = json_array()};
     out->rows = malloc(((size_t)rows + 1) * sizeof *out->rows);
     int code = OK;
-    if (states == NULL || out->rows == NULL || out->list == NULL)
+    if (states == NULL || out->rows == NULL || out->list == NULL) {
         code = error_set(error, ERR_MEMORY, "out of memory to check %u rows", rows);
-    if (code == OK)
-        code = vector_check(index, states, error);
+        goto fail;
+    }
+    code = vector_check(index, states, error);
     if (code == OK) {
         take_catalog_problems(out, catalog);
         take_rows(out, catalog, states, rows);
         out->lost = rows - out->count + out->counts[PROBLEM_NO_POSITION] +
                     out->counts[PROBLEM_BAD_POSITION];
     }
+fail:
     free(states);
     if (code != OK)
         left_out_clear(out);

@@ -19,7 +19,7 @@ static int take_argument(job_spec_t *spec, char *argument, error_t *error)
     else if (!strcmp(argument, "algorithm"))
         spec->algorithm = !strcmp(value, "kmeans") ? ALGORITHM_KMEANS : ALGORITHM_HDBSCAN;
     else if (!strcmp(argument, "window_days"))
-        spec->window_days = atoi(value);
+        spec->window_days = (int32_t)strtol(value, NULL, 10);
     else
         return job_spec_set_param(spec, argument, value, error);
     return OK;
