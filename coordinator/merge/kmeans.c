@@ -260,12 +260,13 @@ int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error)
     if (code != OK || number == NULL)
         goto fail;
     round.round = *number;
-    round.label = malloc(((size_t)plan->count + 1) * sizeof *round.label);
-    round.d2 = malloc(((size_t)plan->count + 1) * sizeof *round.d2);
-    if (round.label == NULL || round.d2 == NULL)
+    round.label = calloc((size_t)plan->count + 1, sizeof *round.label);
+    round.d2 = calloc((size_t)plan->count + 1, sizeof *round.d2);
+    if (round.label == NULL || round.d2 == NULL) {
         code = error_set(error, ERR_MEMORY, "out of memory for the labels of %u rows", plan->count);
-    if (code == OK)
-        code = take_results(&round, error);
+        goto fail;
+    }
+    code = take_results(&round, error);
     if (code == OK)
         code = go_on(&round, out, error);
 fail:
