@@ -370,6 +370,7 @@ static void an_input_comes_in_chunks_that_match_its_name(void **state)
     size_t rest_length = 0;
     assert_true(hear_within(socket, PATIENCE_MS, &blob, &rest, &rest_length));
     assert_int_equal(rest_length, 3);
+    assert_int_equal(blob.offset, length - 3);
     assert_memory_equal(rest, bytes + length - 3, 3);
     free(rest);
     free(bytes);
@@ -433,11 +434,13 @@ static void the_queue_has_an_end(void **state)
     json_t *json;
     for (int i = 0; i < 3; i++)
         submit(server, job_id);
-    assert_int_equal(ask(server, VERB_SUBMIT, "", JOB, "", &json), ERR_BUSY);
+    assert_int_equal(ask(server, VERB_SUBMIT, "", JOB, "key", &json), ERR_BUSY);
     assert_int_equal(ask(server, VERB_CANCEL, job_id, NULL, "", &json), OK);
     json_decref(json);
     json_decref(wait_for_state(server, job_id, "cancelled"));
-    submit(server, job_id);
+    assert_int_equal(ask(server, VERB_SUBMIT, "", JOB, "key", &json),
+                     OK); /* the key was not used */
+    json_decref(json);
     assert_int_equal(ask(server, VERB_LIST, "", NULL, "", &json), OK);
     assert_int_equal(json_integer_value(json_object_get(json, "total")), 4); /* not the refused */
     json_decref(json);
