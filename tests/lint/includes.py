@@ -40,7 +40,7 @@ ADAPTERS = {
 CORE = "coordinator/core/"
 CORE_SYSTEM = {"assert.h", "stdarg.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
                "limits.h", "inttypes.h", "stdbool.h"}
-CORE_OWN = re.compile(r"common/(error|sha256|level)\.h|proto/(client_message|task)\.h|coordinator/core/")
+CORE_OWN = re.compile(r"common/(error|sha256|level)\.h|proto/(client_message|worker_message|task)\.h|coordinator/core/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 
