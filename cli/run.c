@@ -75,23 +75,29 @@ static int make_log(run_t *self, error_t *error)
     return self->log ? OK : error_set(error, ERR_MEMORY, "no memory for the log");
 }
 
+static int make_scratch(run_t *self, error_t *error)
+{
+    char *folder = target_folder(self->output);
+    int code = folder ? scratch_new(folder, &self->scratch, error)
+                      : error_set(error, ERR_MEMORY, "no memory for a path");
+    free(folder);
+    return code;
+}
+
 static int make_state(run_t *self, error_t *error)
 {
-    const char *given = config_text(self->cli->config, "state");
-    char *folder = given ? NULL : target_folder(self->output);
-    int code = OK;
-    if (!given && folder)
-        code = scratch_new(folder, &self->scratch, error);
-    free(folder);
+    const char *folder = config_text(self->cli->config, "state");
+    int code = folder ? OK : make_scratch(self, error);
     if (code)
         return code;
-    self->state_folder = given ? strdup(given) : strdup(scratch_path(self->scratch));
-    if (!self->state_folder ||
-        asprintf(&self->output_folder, "%s/output", self->state_folder) < 0) {
+    if (!folder)
+        folder = scratch_path(self->scratch);
+    self->state_folder = strdup(folder);
+    if (asprintf(&self->output_folder, "%s/output", folder) < 0)
         self->output_folder = NULL;
-        return error_set(error, ERR_MEMORY, "no memory for a path");
-    }
-    return OK;
+    return self->state_folder && self->output_folder
+               ? OK
+               : error_set(error, ERR_MEMORY, "no memory for a path");
 }
 
 static int start(run_t *self, error_t *error)

@@ -169,20 +169,21 @@ static int put(config_t *self, size_t i, const char *text, given_t given, error_
     int code = check_value(key, text, error);
     if (code)
         return code;
+    size_t keep = key->type == CONFIG_LIST ? setting->count : 0;
     char *copy = strdup(text);
-    char **values = realloc(setting->values, (setting->count + 1) * sizeof *values);
-    if (values)
-        setting->values = values;
+    char **values = calloc(keep + 1, sizeof *values);
     if (!copy || !values) {
         free(copy);
+        free(values);
         return error_set(error, ERR_MEMORY, "no memory for the setting '%s'", key->name);
     }
-    if (key->type != CONFIG_LIST && setting->count) {
-        free(setting->values[0]);
-        setting->count = 0;
-    }
-    setting->values[setting->count++] = copy;
-    setting->given = given;
+    for (size_t j = 0; j < keep; j++)
+        values[j] = setting->values[j];
+    for (size_t j = keep; j < setting->count; j++)
+        free(setting->values[j]);
+    free(setting->values);
+    values[keep] = copy;
+    *setting = (setting_t){values, keep + 1, given};
     return OK;
 }
 

@@ -19,11 +19,13 @@ struct statement {
 };
 
 /* What a SQLite result means to a user. */
-static const struct {
+typedef struct {
     int sqlite;
     int code;
     const char *advice;
-} MEANINGS[] = {
+} meaning_t;
+
+static const meaning_t MEANINGS[] = {
     {SQLITE_FULL, ERR_IO, "; free some space there, or point the state folder somewhere else"},
     {SQLITE_READONLY, ERR_IO, "; the file and its folder must be writable by the service's user"},
     {SQLITE_CANTOPEN, ERR_IO, "; its folder must exist and be writable by the service's user"},
@@ -42,12 +44,20 @@ static const struct {
     {SQLITE_NOMEM, ERR_MEMORY, ""},
 };
 
-static int fail(const database_t *self, int result, error_t *error)
+static const meaning_t *meaning_of(int result)
 {
     for (size_t i = 0; i < sizeof MEANINGS / sizeof *MEANINGS; i++)
         if ((result & 0xff) == MEANINGS[i].sqlite)
-            return error_set(error, MEANINGS[i].code, "%s: %s%s", self->path,
-                             sqlite3_errstr(result), MEANINGS[i].advice);
+            return &MEANINGS[i];
+    return NULL;
+}
+
+static int fail(const database_t *self, int result, error_t *error)
+{
+    const meaning_t *meaning = meaning_of(result);
+    if (meaning)
+        return error_set(error, meaning->code, "%s: %s%s", self->path, sqlite3_errstr(result),
+                         meaning->advice);
     return error_set(error, ERR_INTERNAL, "%s: %s (%s)", self->path, sqlite3_errstr(result),
                      sqlite3_errmsg(self->handle));
 }

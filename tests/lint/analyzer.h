@@ -4,6 +4,7 @@
 #define STAGE4_TESTS_LINT_ANALYZER_H
 
 #include "common/error.h"
+#include "coordinator/store/durable.h"
 
 static inline int analyzer_failed(int code)
 {
@@ -14,6 +15,7 @@ static inline int analyzer_failed(int code)
 
 #define error_set(...) analyzer_failed(error_set(__VA_ARGS__))
 #define error_field(...) analyzer_failed(error_field(__VA_ARGS__))
+#define durable_error(...) analyzer_failed(durable_error(__VA_ARGS__))
 #define error_wrap(...) analyzer_failed(error_wrap(__VA_ARGS__))
 
 #endif
