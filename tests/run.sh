@@ -164,12 +164,14 @@ build_preset() {
     cmake --preset "$1" && nice cmake --build --preset "$1" --parallel "$jobs"
 }
 
-built=''
-# Built once, whichever part comes first.
+declare -A built=()
+# Built once, whichever part comes first; what does not build is reported once.
 need() {
-    [[ " $built " != *" $1 "* ]] || return 0
-    step "build $1" build_preset "$1" || return 1
-    built+=" $1"
+    if [[ -z ${built[$1]:-} ]]; then
+        built[$1]=no
+        if step "build $1" build_preset "$1"; then built[$1]=yes; fi
+    fi
+    [[ ${built[$1]} == yes ]]
 }
 
 part_lint() {
