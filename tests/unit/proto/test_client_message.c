@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -126,6 +127,24 @@ static void a_job_id_that_is_a_path_is_refused(void **state)
     expect_protocol_error(request);
 }
 
+static void a_text_longer_than_its_place_is_refused(void **state)
+{
+    (void)state;
+    uint8_t bytes[256];
+    size_t used = (size_t)sprintf((char *)bytes, "\x85\xa2id\x01\xa4verb\xa6status\xa3job\xd9%c",
+                                  JOB_ID_SIZE);
+    memset(bytes + used, 'x', JOB_ID_SIZE); /* one more than fits with its NUL */
+    used += JOB_ID_SIZE;
+    memcpy(bytes + used,
+           "\xa3key\xa0\xa4"
+           "body\xc0",
+           11);
+    client_request_t request;
+    error_t error = ERROR_INIT;
+    assert_int_equal(client_request_decode(bytes, used + 11, &request, &error), ERR_PROTOCOL);
+    assert_non_null(strstr(error.message, "\"job\" is too long"));
+}
+
 static void a_map_with_a_billion_entries_costs_nothing(void **state)
 {
     (void)state;
@@ -191,6 +210,7 @@ int main(void)
         cmocka_unit_test(a_reply_carries_its_body),
         cmocka_unit_test(what_is_too_large_is_refused_at_both_ends),
         cmocka_unit_test(a_job_id_that_is_a_path_is_refused),
+        cmocka_unit_test(a_text_longer_than_its_place_is_refused),
         cmocka_unit_test(a_map_with_a_billion_entries_costs_nothing),
         cmocka_unit_test(damaged_frames_are_refused_or_stay_inside),
     };
