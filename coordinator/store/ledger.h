@@ -71,4 +71,33 @@ void ledger_job_clear(ledger_job_t *self);
 
 int ledger_open_sqlite(const char *path, ledger_t **out, error_t *error);
 
+typedef struct {
+    const char *host;
+    uint16_t port;
+    int db;
+    const char *password;    /* NULL or "": none */
+    const char *prefix;      /* of every key; NULL: "stage4:" */
+    const char *memory_path; /* file that remembers which Redis this was; NULL: nobody remembers */
+    int allow_volatile;      /* 1: also on a Redis that forgets when it ends */
+    int connect_ms;          /* 0: as in redis.h, as is the next */
+    int command_ms;
+} ledger_redis_options_t;
+
+/* Connects. ERR_UNAVAILABLE when nobody answers; ERR_USAGE for a refused password or database, and
+ * for a server that would forget (no AOF, or allowed to evict); ERR_CONFLICT when the one that
+ * answers is not the one remembered: it came back empty, or is another. `warning` (may be NULL)
+ * gets words when the server may lose the last second of saves. */
+int ledger_open_redis(const ledger_redis_options_t *options, ledger_t **out, error_t *warning,
+                      error_t *error);
+
+/* The one place where a ledger is chosen. */
+typedef struct {
+    const char *kind; /* "sqlite" or "redis" */
+    const char *path; /* sqlite: the file */
+    ledger_redis_options_t redis;
+} ledger_options_t;
+
+/* As the functions above; ERR_USAGE with the field "ledger" for another kind. */
+int ledger_open(const ledger_options_t *options, ledger_t **out, error_t *warning, error_t *error);
+
 #endif

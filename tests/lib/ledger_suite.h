@@ -404,6 +404,81 @@ static void what_was_acknowledged_survives_kill_9(void **state)
     }
 }
 
+/* One of several writers: saves every task of its share, and raises the epoch with some of them. */
+static void ledger_save_a_share(const ledger_fixture_t *fixture, uint32_t share)
+{
+    ledger_fixture_t self = *fixture;
+    if (self.factory->open(self.place, &self.ledger, NULL) != OK)
+        _exit(1);
+    for (uint32_t i = 0; i < 25; i++) {
+        ledger_job_t job = ledger_a_job("j", 1 + i * 4 + share, "");
+        int code = ledger_save(&self, &job); /* overtaken by another writer: a conflict */
+        if (code != OK && code != ERR_CONFLICT)
+            _exit(2);
+        if (ledger_save_task(&self, "j", 1000, 0, i * 4 + share) != OK)
+            _exit(3);
+    }
+    self.ledger->verbs->close(&self.ledger);
+    _exit(0);
+}
+
+static void writers_beside_each_other_lose_nothing(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    pid_t writers[4];
+    assert_int_equal(ledger_save(self, &job), OK);
+    assert_int_equal(ledger_save_stage(self, "j", 1, 0), OK);
+    for (uint32_t share = 0; share < 4; share++) {
+        writers[share] = fork();
+        if (writers[share] == 0)
+            ledger_save_a_share(self, share);
+    }
+    for (size_t share = 0; share < 4; share++) {
+        int status = -1;
+        waitpid(writers[share], &status, 0);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    ledger_dump_t *dump = ledger_dump(self);
+    assert_non_null(strstr(dump->text, "job j 100 ")); /* the highest of all epochs won */
+    for (uint32_t task = 0; task < 100; task++) {
+        char line[64];
+        snprintf(line, sizeof line, "task j 1000 0 %u\n", task);
+        assert_non_null(strstr(dump->text, line));
+    }
+    free(dump);
+}
+
+/* Every writer wants the same key for a job of its own; who gets it is said once. */
+static void one_of_many_gets_the_key(void **state)
+{
+    ledger_fixture_t *self = *state;
+    pid_t writers[4];
+    int winners = 0;
+    for (int i = 0; i < 4; i++) {
+        writers[i] = fork();
+        if (writers[i] == 0) {
+            char name[16];
+            snprintf(name, sizeof name, "job-%d", i);
+            ledger_job_t job = ledger_a_job(name, 1, "wanted");
+            ledger_t *ledger = NULL;
+            if (self->factory->open(self->place, &ledger, NULL) != OK)
+                _exit(2);
+            int code = ledger->verbs->save_job(ledger, &job, NULL);
+            ledger->verbs->close(&ledger);
+            _exit(code == OK ? 0 : code == ERR_CONFLICT ? 1 : 2);
+        }
+    }
+    for (size_t i = 0; i < 4; i++) {
+        int status = -1;
+        waitpid(writers[i], &status, 0);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+        winners += WEXITSTATUS(status) == 0;
+    }
+    assert_int_equal(winners, 1);
+}
+
 static void a_ledger_answers_a_ping(void **state)
 {
     ledger_fixture_t *self = *state;
@@ -411,23 +486,26 @@ static void a_ledger_answers_a_ping(void **state)
     assert_true(strlen(self->ledger->verbs->name) > 0);
 }
 
+#define LEDGER_TEST(name, factory)                                                                 \
+    cmocka_unit_test_prestate_setup_teardown(name, ledger_set_up, ledger_tear_down, factory)
+
 static int ledger_suite(ledger_factory_t *factory)
 {
-#define LEDGER_TEST(name)                                                                          \
-    cmocka_unit_test_prestate_setup_teardown(name, ledger_set_up, ledger_tear_down, factory)
     const struct CMUnitTest tests[] = {
-        LEDGER_TEST(a_saved_job_is_there_after_reopening),
-        LEDGER_TEST(an_older_epoch_changes_nothing),
-        LEDGER_TEST(saving_twice_is_saving_once),
-        LEDGER_TEST(a_new_stage_forgets_the_tasks_of_earlier_ones),
-        LEDGER_TEST(an_ended_job_keeps_its_row_only),
-        LEDGER_TEST(a_key_belongs_to_the_job_that_claimed_it),
-        LEDGER_TEST(a_save_without_spec_or_report_keeps_them),
-        LEDGER_TEST(a_stage_or_task_needs_its_job),
-        LEDGER_TEST(jobs_come_in_order_of_submission_stages_next_tasks_last),
-        LEDGER_TEST(a_callback_can_end_the_walk),
-        LEDGER_TEST(what_was_acknowledged_survives_kill_9),
-        LEDGER_TEST(a_ledger_answers_a_ping),
+        LEDGER_TEST(a_saved_job_is_there_after_reopening, factory),
+        LEDGER_TEST(an_older_epoch_changes_nothing, factory),
+        LEDGER_TEST(saving_twice_is_saving_once, factory),
+        LEDGER_TEST(a_new_stage_forgets_the_tasks_of_earlier_ones, factory),
+        LEDGER_TEST(an_ended_job_keeps_its_row_only, factory),
+        LEDGER_TEST(a_key_belongs_to_the_job_that_claimed_it, factory),
+        LEDGER_TEST(a_save_without_spec_or_report_keeps_them, factory),
+        LEDGER_TEST(a_stage_or_task_needs_its_job, factory),
+        LEDGER_TEST(jobs_come_in_order_of_submission_stages_next_tasks_last, factory),
+        LEDGER_TEST(a_callback_can_end_the_walk, factory),
+        LEDGER_TEST(what_was_acknowledged_survives_kill_9, factory),
+        LEDGER_TEST(writers_beside_each_other_lose_nothing, factory),
+        LEDGER_TEST(one_of_many_gets_the_key, factory),
+        LEDGER_TEST(a_ledger_answers_a_ping, factory),
     };
     return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }

@@ -1,0 +1,275 @@
+#include "coordinator/store/ledger_redis.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX_DEFAULT "stage4:"
+
+/* ARGV: 1 prefix, 2 generation, 3 job id, 4 epoch, then what the script saves. */
+#define BEGIN                                                                                      \
+    "local p, id = ARGV[1], ARGV[3]\n"                                                             \
+    "if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[2] then return {'gone'} end\n"           \
+    "local epoch = redis.call('HGET', p .. 'job:' .. id, 'epoch')\n"
+#define NEEDS_JOB                                                                                  \
+    "if not epoch then return {'absent'} end\n"                                                    \
+    "if tonumber(ARGV[4]) < tonumber(epoch) then return {'past', epoch} end\n"
+#define FORGET_STAGES(condition)                                                                   \
+    "for _, stage in ipairs(redis.call('SMEMBERS', p .. 'finished:' .. id)) do\n" condition        \
+    "    redis.call('UNLINK', p .. 'tasks:' .. id .. ':' .. stage)\n"                              \
+    "    redis.call('SREM', p .. 'finished:' .. id, stage)\n"
+
+static const char *const SCRIPTS[SCRIPT_COUNT] = {
+    /* 5 state, 6 key, 7 submitted, 8 changed, 9 10 11 error, 12 has spec, 13, 14 has report, 15 */
+    [SCRIPT_SAVE_JOB] =
+        BEGIN "local job = p .. 'job:' .. id\n"
+              "if epoch then\n"
+              "  if tonumber(ARGV[4]) < tonumber(epoch) then return {'past', epoch} end\n"
+              "else\n"
+              "  if ARGV[6] ~= '' and redis.call('HSETNX', p .. 'keys', ARGV[6], id) == 0 and\n"
+              "     redis.call('HGET', p .. 'keys', ARGV[6]) ~= id then return {'key'} end\n"
+              "  redis.call('ZADD', p .. 'jobs', redis.call('HINCRBY', KEYS[1], 'jobs', 1), id)\n"
+              "  redis.call('HSET', job, 'idempotency_key', ARGV[6], 'submitted_ms', ARGV[7])\n"
+              "end\n"
+              "redis.call('HSET', job, 'epoch', ARGV[4], 'state', ARGV[5], 'changed_ms', ARGV[8],\n"
+              "  'error_code', ARGV[9], 'error_field', ARGV[10], 'error_message', ARGV[11])\n"
+              "if ARGV[12] == '1' then redis.call('HSET', job, 'spec_json', ARGV[13]) end\n"
+              "if ARGV[14] == '1' then redis.call('HSET', job, 'report_json', ARGV[15]) end\n"
+              "return {'ok'}\n",
+    /* 5 stage, 6 tasks, 7 last, 8 hash of the stage, 9 of its state */
+    [SCRIPT_SAVE_STAGE] = BEGIN NEEDS_JOB FORGET_STAGES(
+        "  if stage ~= ARGV[5] then\n") "  end\nend\n"
+                                        "redis.call('HSET', p .. 'stage:' .. id, 'epoch', ARGV[4], "
+                                        "'stage', ARGV[5],\n"
+                                        "  'task_count', ARGV[6], 'last', ARGV[7], 'stage_sha', "
+                                        "ARGV[8], 'state_sha', ARGV[9])\n"
+                                        "redis.call('ZADD', p .. 'stages', redis.call('ZSCORE', p "
+                                        ".. 'jobs', id), id)\n"
+                                        "return {'ok'}\n",
+    /* 5 stage, 6 task, 7 attempt, 8 hash of the result */
+    [SCRIPT_SAVE_TASK] =
+        BEGIN NEEDS_JOB "redis.call('SADD', p .. 'finished:' .. id, ARGV[5])\n"
+                        "redis.call('HSET', p .. 'tasks:' .. id .. ':' .. ARGV[5], ARGV[6],\n"
+                        "  ARGV[4] .. ' ' .. ARGV[7] .. ' ' .. ARGV[8])\n"
+                        "return {'ok'}\n",
+    [SCRIPT_FORGET] = BEGIN FORGET_STAGES("") "end\n"
+                                              "redis.call('UNLINK', p .. 'stage:' .. id)\n"
+                                              "redis.call('ZREM', p .. 'stages', id)\n"
+                                              "return {'ok'}\n",
+};
+
+void ledger_redis_key(const ledger_redis_t *self, const char *kind, const char *name, int64_t stage,
+                      char out[LEDGER_KEY_SIZE])
+{
+    int used =
+        snprintf(out, LEDGER_KEY_SIZE, "%s%s%s%s", self->prefix, kind, *name ? ":" : "", name);
+    if (stage >= 0 && used > 0 && used < LEDGER_KEY_SIZE)
+        snprintf(out + used, LEDGER_KEY_SIZE - (size_t)used, ":%" PRId64, stage);
+}
+
+/* The arguments of a script; numbers are written into `digits`. */
+typedef struct {
+    redis_text_t items[REDIS_SCRIPT_ARGUMENTS];
+    size_t count;
+    char digits[REDIS_SCRIPT_ARGUMENTS][24];
+} arguments_t;
+
+static void put_text(arguments_t *self, const char *text)
+{
+    self->items[self->count++] = redis_text(text);
+}
+
+static void put_number(arguments_t *self, int64_t number)
+{
+    char *digits = self->digits[self->count];
+    snprintf(digits, sizeof self->digits[0], "%" PRId64, number);
+    put_text(self, digits);
+}
+
+/* Says first whether it is there. */
+static void put_optional(arguments_t *self, const char *text)
+{
+    put_text(self, text ? "1" : "0");
+    put_text(self, text ? text : "");
+}
+
+static void begin(const ledger_redis_t *self, const char *job_id, uint32_t epoch, arguments_t *out)
+{
+    out->count = 0;
+    put_text(out, self->prefix);
+    put_text(out, self->generation);
+    put_text(out, job_id);
+    put_number(out, epoch);
+}
+
+static int outcome(const ledger_redis_t *self, const char *job_id, uint32_t epoch,
+                   const redis_value_t *answer, error_t *error)
+{
+    const char *word = redis_value_text(redis_value_at(answer, 0));
+    if (!strcmp(word, "ok"))
+        return OK;
+    if (!strcmp(word, "gone"))
+        return ledger_redis_gone(self, error);
+    if (!strcmp(word, "absent"))
+        return error_set(error, ERR_NOT_FOUND, "the ledger has no job %s", job_id);
+    if (!strcmp(word, "key"))
+        return error_field(error, ERR_CONFLICT, "idempotency_key",
+                           "the idempotency key of job %s belongs to another job", job_id);
+    if (!strcmp(word, "past"))
+        return error_set(error, ERR_CONFLICT, "job %s is at epoch %s, past %u", job_id,
+                         redis_value_text(redis_value_at(answer, 1)), epoch);
+    return error_set(error, ERR_INTERNAL, "Redis at %s: a save was answered with \"%s\"",
+                     redis_address(self->redis), word);
+}
+
+static int run(ledger_redis_t *self, ledger_script_t script, const arguments_t *arguments,
+               const char *job_id, uint32_t epoch, error_t *error)
+{
+    redis_value_t *answer = NULL;
+    int code = redis_run(self->redis, &self->scripts[script], self->meta_key, arguments->items,
+                         arguments->count, &answer, error);
+    if (code == OK)
+        code = outcome(self, job_id, epoch, answer, error);
+    redis_value_destroy(&answer);
+    return code;
+}
+
+static int save_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
+{
+    arguments_t arguments;
+    begin(ledger_redis_of(ledger), job->job_id, job->epoch, &arguments);
+    put_text(&arguments, job_state_name(job->state));
+    put_text(&arguments, job->idempotency_key);
+    put_number(&arguments, job->submitted_ms);
+    put_number(&arguments, job->changed_ms);
+    put_number(&arguments, job->error.code);
+    put_text(&arguments, job->error.field);
+    put_text(&arguments, job->error.message);
+    put_optional(&arguments, job->spec_json);
+    put_optional(&arguments, job->report_json);
+    return run(ledger_redis_of(ledger), SCRIPT_SAVE_JOB, &arguments, job->job_id, job->epoch,
+               error);
+}
+
+static int save_stage(ledger_t *ledger, const ledger_stage_t *stage, error_t *error)
+{
+    arguments_t arguments;
+    char stage_hex[65];
+    char state_hex[65];
+    sha256_hex(&stage->stage_sha, stage_hex);
+    sha256_hex(&stage->state_sha, state_hex);
+    begin(ledger_redis_of(ledger), stage->job_id, stage->epoch, &arguments);
+    put_number(&arguments, stage->stage);
+    put_number(&arguments, stage->task_count);
+    put_number(&arguments, stage->last);
+    put_text(&arguments, stage_hex);
+    put_text(&arguments, state_hex);
+    return run(ledger_redis_of(ledger), SCRIPT_SAVE_STAGE, &arguments, stage->job_id, stage->epoch,
+               error);
+}
+
+static int save_task(ledger_t *ledger, const task_ref_t *ref, const sha256_t *result,
+                     error_t *error)
+{
+    arguments_t arguments;
+    char hex[65];
+    sha256_hex(result, hex);
+    begin(ledger_redis_of(ledger), ref->job_id, ref->epoch, &arguments);
+    put_number(&arguments, ref->stage);
+    put_number(&arguments, ref->task);
+    put_number(&arguments, ref->attempt);
+    put_text(&arguments, hex);
+    return run(ledger_redis_of(ledger), SCRIPT_SAVE_TASK, &arguments, ref->job_id, ref->epoch,
+               error);
+}
+
+static int forget_tasks(ledger_t *ledger, const char *job_id, error_t *error)
+{
+    arguments_t arguments;
+    begin(ledger_redis_of(ledger), job_id, 0, &arguments);
+    return run(ledger_redis_of(ledger), SCRIPT_FORGET, &arguments, job_id, 0, error);
+}
+
+static int ping(ledger_t *ledger, error_t *error)
+{
+    const ledger_redis_t *self = ledger_redis_of(ledger);
+    redis_text_t words[] = {redis_text("HGET"), redis_text(self->meta_key),
+                            redis_text("generation")};
+    redis_value_t *answer = NULL;
+    int code = redis_call(self->redis, words, 3, &answer, error);
+    if (code == OK && strcmp(redis_value_text(answer), self->generation) != 0)
+        code = ledger_redis_gone(self, error);
+    redis_value_destroy(&answer);
+    return code;
+}
+
+static void close_ledger(ledger_t **ledger)
+{
+    if (!*ledger)
+        return;
+    ledger_redis_t *self = ledger_redis_of(*ledger);
+    redis_destroy(&self->redis);
+    free(self->memory_path);
+    free(self);
+    *ledger = NULL;
+}
+
+static const ledger_verbs_t VERBS = {
+    .name = "redis",
+    .save_job = save_job,
+    .save_stage = save_stage,
+    .save_task = save_task,
+    .forget_tasks = forget_tasks,
+    .load = ledger_redis_load,
+    .job = ledger_redis_job,
+    .find_key = ledger_redis_find_key,
+    .ping = ping,
+    .close = close_ledger,
+};
+
+static int set_names(ledger_redis_t *self, const ledger_redis_options_t *options, error_t *error)
+{
+    const char *prefix = options->prefix ? options->prefix : PREFIX_DEFAULT;
+    if (strlen(prefix) >= sizeof self->prefix)
+        return error_field(error, ERR_USAGE, "prefix", "a prefix of keys has at most %zu bytes",
+                           sizeof self->prefix - 1);
+    snprintf(self->prefix, sizeof self->prefix, "%s", prefix);
+    ledger_redis_key(self, "ledger", "", -1, self->meta_key);
+    self->memory_path = options->memory_path ? strdup(options->memory_path) : NULL;
+    if (options->memory_path && !self->memory_path)
+        return error_set(error, ERR_MEMORY, "no memory to open a ledger");
+    return OK;
+}
+
+int ledger_open_redis(const ledger_redis_options_t *options, ledger_t **out, error_t *warning,
+                      error_t *error)
+{
+    ledger_redis_t *self = calloc(1, sizeof *self);
+    *out = NULL;
+    if (!self)
+        return error_set(error, ERR_MEMORY, "no memory to open a ledger");
+    self->base.verbs = &VERBS;
+    self->allow_volatile = options->allow_volatile;
+    for (size_t i = 0; i < SCRIPT_COUNT; i++)
+        self->scripts[i].text = SCRIPTS[i];
+    redis_options_t connection = {.host = options->host,
+                                  .port = options->port,
+                                  .db = options->db,
+                                  .password = options->password,
+                                  .connect_ms = options->connect_ms,
+                                  .command_ms = options->command_ms,
+                                  .greet = ledger_redis_greet,
+                                  .context = self};
+    int code = set_names(self, options, error);
+    if (code == OK)
+        code = redis_new(&connection, &self->redis, error);
+    if (code == OK)
+        code = ping(&self->base, error); /* connects: now is the time to refuse */
+    if (code == OK && warning)
+        *warning = self->warning;
+    *out = &self->base;
+    if (code != OK)
+        close_ledger(out);
+    return code;
+}

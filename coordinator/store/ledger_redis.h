@@ -1,0 +1,58 @@
+/* ledger_redis.h - what the files of the Redis back end share. docs/formats.md, 5, has the keys.
+ *
+ * Every save is one Lua script: it looks at the generation and at the job's epoch and writes, and
+ * nothing comes between. All of them may run twice with the same arguments, so a save whose answer
+ * was lost is sent again.
+ *
+ * The generation is a random name that the first coordinator writes into an empty database and
+ * remembers in a file of its state folder. A Redis that came back empty, or is another one, has
+ * another generation: that is ERR_CONFLICT at the next call, never a silent loss. */
+#ifndef STAGE4_COORDINATOR_STORE_LEDGER_REDIS_H
+#define STAGE4_COORDINATOR_STORE_LEDGER_REDIS_H
+
+#include "coordinator/store/ledger.h"
+#include "coordinator/store/redis.h"
+
+#define LEDGER_KEY_SIZE 160
+#define LEDGER_GENERATION_SIZE 33
+
+typedef enum {
+    SCRIPT_SAVE_JOB,
+    SCRIPT_SAVE_STAGE,
+    SCRIPT_SAVE_TASK,
+    SCRIPT_FORGET,
+    SCRIPT_COUNT
+} ledger_script_t;
+
+typedef struct {
+    ledger_t base;
+    redis_t *redis;
+    redis_script_t scripts[SCRIPT_COUNT];
+    char prefix[64];
+    char meta_key[LEDGER_KEY_SIZE];          /* of the hash with the generation */
+    char generation[LEDGER_GENERATION_SIZE]; /* "" until it is known */
+    char *memory_path;                       /* NULL: the generation is not remembered */
+    int allow_volatile;
+    error_t warning; /* of the last connection */
+} ledger_redis_t;
+
+static inline ledger_redis_t *ledger_redis_of(ledger_t *ledger) { return (ledger_redis_t *)ledger; }
+
+/* "<prefix><kind>[:<name>[:<stage>]]"; stage < 0: none. */
+void ledger_redis_key(const ledger_redis_t *self, const char *kind, const char *name, int64_t stage,
+                      char out[LEDGER_KEY_SIZE]);
+
+/* ledger_redis_guard.c: the greeting of each connection. Is this server durable, and ours? */
+int ledger_redis_greet(void *context, redis_t *redis, error_t *error);
+int ledger_redis_gone(const ledger_redis_t *self, error_t *error); /* ERR_CONFLICT with words */
+
+/* ledger_redis_read.c */
+int ledger_redis_load(ledger_t *ledger, int (*job)(void *context, const ledger_job_t *job),
+                      int (*stage)(void *context, const ledger_stage_t *stage),
+                      int (*task)(void *context, const task_ref_t *ref, const sha256_t *result),
+                      void *context, error_t *error);
+int ledger_redis_job(ledger_t *ledger, const char *job_id, ledger_job_t *out, error_t *error);
+int ledger_redis_find_key(ledger_t *ledger, const char *idempotency_key, char job_id[JOB_ID_SIZE],
+                          error_t *error);
+
+#endif
