@@ -1,0 +1,88 @@
+/* int8.c - the int8 kernel in plain C, and which one goes with which back end. */
+#include "worker/compute/int8.h"
+
+#include <string.h>
+
+static void pack_scalar(const int8_rows_t *columns, void *panel)
+{
+    int8_t *out = panel;
+    for (size_t c = 0; c < columns->count; c++)
+        memcpy(out + c * columns->width, columns->codes + c * columns->stride, columns->width);
+    memset(out + columns->count * columns->width, 0,
+           (INT8_COLUMNS - columns->count) * columns->width);
+}
+
+static int32_t dot_scalar(const int8_t *a, const int8_t *b, size_t width)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < width; i++)
+        sum += (int32_t)a[i] * b[i];
+    return sum;
+}
+
+static void scores_scalar(const int8_rows_t *rows, const void *panel, int32_t *scores)
+{
+    const int8_t *columns = panel;
+    for (size_t r = 0; r < rows->count; r++) {
+        for (size_t c = 0; c < INT8_COLUMNS; c++)
+            scores[r * INT8_COLUMNS + c] =
+                dot_scalar(rows->codes + r * rows->stride, columns + c * rows->width, rows->width);
+    }
+}
+
+static void screen_scalar(const int8_rows_t *rows, const void *panel, const int32_t *start,
+                          const int32_t *limit, uint64_t *mask)
+{
+    int32_t scores[INT8_COLUMNS];
+    for (size_t r = 0; r < rows->count; r++) {
+        const int8_rows_t row = {rows->codes + r * rows->stride, rows->stride, 1, rows->width,
+                                 NULL};
+        scores_scalar(&row, panel, scores);
+        mask[r] = 0;
+        for (size_t c = 0; c < INT8_COLUMNS; c++)
+            mask[r] |= (uint64_t)(scores[c] + start[c] >= limit[r]) << c;
+    }
+}
+
+const int8_kernel_t int8_scalar = {"scalar", pack_scalar, screen_scalar, scores_scalar, dot_scalar};
+
+static const int8_kernel_t *const KERNELS[] = {
+    &int8_scalar,
+#if defined(__x86_64__)
+    &int8_avx2,
+    &int8_vnni,
+#endif
+};
+
+void int8_sums(const int8_rows_t *rows, int32_t *sum)
+{
+    for (size_t r = 0; r < rows->count; r++) {
+        sum[r] = 0;
+        for (size_t i = 0; i < rows->width; i++)
+            sum[r] += rows->codes[r * rows->stride + i];
+    }
+}
+
+size_t int8_kernels(const int8_kernel_t *const **out)
+{
+    size_t count = 1;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2")) {
+        count = 2;
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
+            count = 3;
+    }
+#endif
+    *out = KERNELS;
+    return count;
+}
+
+const int8_kernel_t *int8_kernel_for(const char *dist2_name)
+{
+    const int8_kernel_t *const *kernels;
+    size_t count = int8_kernels(&kernels);
+    size_t wanted = !strcmp(dist2_name, "scalar") ? 0 : !strcmp(dist2_name, "avx2") ? 1 : 2;
+    return kernels[wanted < count ? wanted : count - 1];
+}

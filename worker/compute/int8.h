@@ -1,0 +1,54 @@
+/* int8.h - products of int8 codes, compared as they are made: the inner loop of the screen.
+ *
+ * Columns come in panels of 64, packed once and then met by many rows. For row r and column c of a
+ * panel, with integer dot product I, bit c of mask[r] is set when
+ *     I + start[c] >= limit[r].
+ * No product goes to memory, and all back ends give the same bits: integers do not round.
+ * Codes are -127 .. 127, `width` of them a row, a multiple of INT8_STEP up to INT8_WIDTH_LIMIT. */
+#ifndef STAGE4_WORKER_COMPUTE_INT8_H
+#define STAGE4_WORKER_COMPUTE_INT8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define INT8_COLUMNS 64
+#define INT8_STEP 64
+#define INT8_WIDTH_LIMIT 2048
+#define INT8_PANEL_BYTES(width) ((width)*INT8_COLUMNS * 2) /* the largest of all back ends */
+
+/* Rows of codes, `stride` bytes apart. */
+typedef struct {
+    const int8_t *codes;
+    size_t stride;
+    size_t count;
+    size_t width;
+    const int32_t *sum; /* of each row's codes; columns need none */
+} int8_rows_t;
+
+typedef struct {
+    const char *name; /* "scalar", "avx2", "vnni" */
+    /* At most 64 columns; the missing ones become zeros. `panel` is 64-byte aligned. */
+    void (*pack)(const int8_rows_t *columns, void *panel);
+    void (*screen)(const int8_rows_t *rows, const void *panel, const int32_t *start,
+                   const int32_t *limit, uint64_t *mask);
+    /* scores[r * 64 + c] = I. */
+    void (*scores)(const int8_rows_t *rows, const void *panel, int32_t *scores);
+    int32_t (*dot)(const int8_t *a, const int8_t *b, size_t width);
+} int8_kernel_t;
+
+void int8_sums(const int8_rows_t *rows, int32_t *sum);
+
+/* The back ends this processor can run, slowest first; [0] is always scalar. */
+size_t int8_kernels(const int8_kernel_t *const **out);
+
+/* The fastest that goes with a dist2 back end of that name: "vnni" with avx512 where there is one,
+ * else avx2; scalar for scalar. */
+const int8_kernel_t *int8_kernel_for(const char *dist2_name);
+
+extern const int8_kernel_t int8_scalar;
+#if defined(__x86_64__)
+extern const int8_kernel_t int8_avx2;
+extern const int8_kernel_t int8_vnni;
+#endif
+
+#endif
