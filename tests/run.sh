@@ -97,7 +97,7 @@ step() {
     fi
 }
 
-junit_attribute() { grep -o -m 1 " $1=\"[0-9]*\"" "$2" | head -n 1 | tr -dc 0-9; }
+junit_attribute() { tr "\n\t" "  " <"$2" | grep -o " $1=\"[0-9]*\"" | head -n 1 | tr -dc 0-9; }
 
 # programs NAME BUILD [CTEST OPTION...]: every test program that CMake knows of.
 programs() {
