@@ -37,6 +37,7 @@ test_packages=(
     libcmocka-dev gcovr
     clang clang-format-14 clang-tidy cppcheck libclang-rt-14-dev
     python3 python3-venv
+    redis-server postgresql     # stores the tests start on free ports, never as services
 )
 
 # The Debian libcivetweb crashes in every TLS handshake: it loads OpenSSL 3 by dlopen with the
@@ -111,6 +112,8 @@ locked_version() { awk -v name="$1" '$1 == name { print $2; exit }' "$lock"; }
 locked_sums() { awk -v name="$1" '$1 == name { print $3 "  " $4 }' "$lock"; }
 installed_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
 
+local_patches() { find "$deploy" -maxdepth 1 -name "$1-*.patch" -print0 | sort -z; }
+
 # What a finished build is known by: its sources, its recipe and what it was built against.
 library_stamp() {
     {
@@ -118,6 +121,7 @@ library_stamp() {
         declare -f "build_$1"
         printf '%s\n' "${compile_flags[@]}" "${civetweb_flags[@]}"
         installed_version libfaiss-dev
+        local_patches "$1" | xargs -r0 cat
     } | sha256sum | cut -d ' ' -f 1
 }
 
@@ -161,6 +165,7 @@ fetch_source() {
     sums_match "$name" || die "$name: a source file differs from deploy/third-party.lock, not built"
     rm -rf "$work/build/$name"
     dpkg-source --no-check -x "${name}_$(locked_version "$name").dsc" "$work/build/$name" >/dev/null
+    local_patches "$name" | xargs -r0 cat | patch -s -d "$work/build/$name" -p1
 }
 
 # libfaiss-dev has the headers of the C API but none of its symbols.

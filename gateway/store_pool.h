@@ -8,7 +8,7 @@
 #include "common/error.h"
 #include "proto/store/result_store.h"
 
-#define STORE_POOL_LIMIT 32 /* handles kept; one for each thread that answers requests */
+#define STORE_POOL_LIMIT 32 /* handles kept; more are opened and closed as requests want them */
 
 typedef struct store_pool store_pool_t;
 

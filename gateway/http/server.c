@@ -11,6 +11,8 @@
 #include <time.h>
 
 #define HEAD_SIZE 2048
+#define TEXT_OF(number) TEXT_OF_EXPANDED(number)
+#define TEXT_OF_EXPANDED(number) #number
 
 struct http_server {
     http_options_t options;
@@ -60,8 +62,14 @@ static size_t append_length(char *head, size_t used, const http_response_t *resp
     return append(head, used, "Content-Length", text);
 }
 
-static void write_head(struct mg_connection *connection, const http_request_t *request,
-                       const http_response_t *response)
+/* 1 when all of it is on its way: not so for a reader that has gone, or takes nothing for 10 s. */
+static int write_all(struct mg_connection *connection, const char *bytes, size_t length)
+{
+    return length == 0 || mg_write(connection, bytes, length) == (int)length;
+}
+
+static int write_head(struct mg_connection *connection, const http_request_t *request,
+                      const http_response_t *response)
 {
     char head[HEAD_SIZE], retry[16] = "";
     if (response->retry_after_s > 0)
@@ -83,8 +91,8 @@ static void write_head(struct mg_connection *connection, const http_request_t *r
     used = append(head, used, "Connection", response->close ? "close" : "keep-alive");
     if (used < sizeof head)
         used += (size_t)snprintf(head + used, sizeof head - used, "\r\n");
-    if (used < sizeof head) /* its parts are bounded: it always is */
-        mg_write(connection, head, used);
+    return used < sizeof head && /* its parts are bounded: it always is */
+           write_all(connection, head, used);
 }
 
 static int is_http_1_0(const struct mg_connection *connection)
@@ -97,7 +105,7 @@ static int is_http_1_0(const struct mg_connection *connection)
 static int write_piece(struct mg_connection *connection, const char *piece, size_t length)
 {
     if (is_http_1_0(connection))
-        return length == 0 || mg_write(connection, piece, length) == (int)length;
+        return write_all(connection, piece, length);
     return mg_send_chunk(connection, piece, (unsigned)length) >= 0;
 }
 
@@ -128,13 +136,15 @@ static int64_t write_response(struct mg_connection *connection, const http_reque
         response->content_type = response->status == 204 ? "" : "application/json";
     if (is_http_1_0(connection))
         response->close = 1;
-    write_head(connection, request, response);
-    if (strcmp(request->method, "HEAD") == 0)
-        written = 0;
-    else if (response->stream.next)
-        written = write_stream(connection, response);
-    else if (response->body_length > 0)
-        written = mg_write(connection, response->body, response->body_length);
+    int sent = write_head(connection, request, response);
+    if (sent && strcmp(request->method, "HEAD") != 0) {
+        if (response->stream.next)
+            written = write_stream(connection, response);
+        else if ((sent = write_all(connection, response->body, response->body_length)))
+            written = (int64_t)response->body_length;
+    }
+    if (!sent) /* the requests that it has sent meanwhile would each hold the thread as long */
+        response->close = 1;
     if (response->close)
         mg_disable_connection_keep_alive(connection);
     return written;
@@ -148,23 +158,46 @@ static int is_digits(const char *text)
     return length > 0 && length < 19 && text[length] == '\0';
 }
 
+/* How often a header is there; its first value goes to *value, "" when it is not. */
+static int count_header(const struct mg_connection *connection, const char *name,
+                        const char **value)
+{
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    int count = 0;
+    *value = "";
+    for (int i = 0; i < info->num_headers; i++) {
+        if (strcasecmp(info->http_headers[i].name, name) != 0)
+            continue;
+        if (count++ == 0)
+            *value = info->http_headers[i].value;
+    }
+    return count;
+}
+
 /* The declared length; -1 when chunked. What two readers could understand differently is refused:
  * that is how requests are smuggled past a proxy. */
 static int declared_length(const struct mg_connection *connection, long long *length,
                            error_t *error)
 {
-    const char *declared = header_of(connection, "Content-Length");
-    const char *encoding = header_of(connection, "Transfer-Encoding");
+    const char *declared, *encoding, *host;
+    int lengths = count_header(connection, "Content-Length", &declared);
+    int encodings = count_header(connection, "Transfer-Encoding", &encoding);
     *length = 0;
-    if (encoding[0] && declared[0])
+    if (count_header(connection, "Host", &host) > 1)
+        return error_field(error, ERR_USAGE, "Host", "a request has one Host, not several");
+    if (lengths && encodings)
         return error_field(error, ERR_USAGE, "Content-Length",
                            "a request has Content-Length or Transfer-Encoding, not both");
-    if (encoding[0])
-        *length = -1;
-    else if (declared[0] && !is_digits(declared))
+    if (lengths > 1 || encodings > 1)
+        return error_field(error, ERR_USAGE, lengths ? "Content-Length" : "Transfer-Encoding",
+                           "a request says the length of its body once, not %d times",
+                           lengths + encodings);
+    if (encodings && strcasecmp(encoding, "chunked") != 0)
+        return error_field(error, ERR_USAGE, "Transfer-Encoding",
+                           "Transfer-Encoding is \"%.40s\"; only chunked is read", encoding);
+    if (lengths && !is_digits(declared))
         return error_field(error, ERR_USAGE, "Content-Length", "Content-Length is not a number");
-    else if (declared[0])
-        *length = strtoll(declared, NULL, 10);
+    *length = encodings ? -1 : strtoll(declared, NULL, 10);
     return OK;
 }
 
@@ -317,7 +350,7 @@ int http_server_new(const http_options_t *options, http_server_t **out, error_t 
         "listening_ports",
         options->listen,
         "num_threads",
-        "32",
+        TEXT_OF(HTTP_THREADS),
         "request_timeout_ms",
         "10000",
         "enable_keep_alive",

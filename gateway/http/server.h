@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "gateway/http/message.h"
 
-#define HTTP_THREADS 32
+#define HTTP_THREADS 128 /* each slow client holds one, for 10 s at most */
 
 typedef struct http_server http_server_t;
 

@@ -197,6 +197,43 @@ static void two_lengths_are_refused(void **state)
     expect(*state, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", "400", "head");
 }
 
+/* Each hides a second request in what another reader takes for the body of the first. */
+static void a_head_of_two_meanings_is_refused(void **state)
+{
+#define HIDDEN "GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n"
+    static const char *const HEADS[] = {
+        "Content-Length: 0\r\nContent-Length: 36\r\n",
+        "Content-Length: 36\r\nContent-Length: 0\r\n",
+        "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length:\r\n",
+        "Content-Length : 36\r\n",
+        "X-Folded: a\r\n b\r\nContent-Length: 36\r\n",
+        "X-Folded: a\r\n\tb\r\nContent-Length: 36\r\n",
+        ": no name\r\nContent-Length: 36\r\n",
+        "Host: other\r\n",
+    };
+    for (size_t i = 0; i < sizeof HEADS / sizeof HEADS[0]; i++) {
+        char request[512], answer[8192];
+        snprintf(request, sizeof request, "POST /p HTTP/1.1\r\nHost: h\r\n%s\r\n" HIDDEN, HEADS[i]);
+        talk(*state, request, answer, sizeof answer);
+        if (strncmp(answer, "HTTP/1.1 4", 10) != 0 || strstr(answer, "/hidden"))
+            fail_msg("%s\n-> %s", request, answer);
+    }
+}
+
+static void a_length_after_too_many_headers_is_not_overlooked(void **state)
+{
+    char request[4096], answer[8192];
+    size_t used = (size_t)sprintf(request, "GET /p HTTP/1.1\r\nHost: h\r\n");
+    for (int i = 0; i < 63; i++)
+        used += (size_t)sprintf(request + used, "X-%d: y\r\n", i);
+    sprintf(request + used, "Content-Length: 36\r\n\r\n" HIDDEN);
+    talk(*state, request, answer, sizeof answer);
+    assert_int_equal(strncmp(answer, "HTTP/1.1 4", 10), 0);
+    assert_null(strstr(answer, "/hidden"));
+}
+
 static void a_body_too_large_is_refused_unread(void **state)
 {
     expect(*state, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n", "413", "65536");
@@ -324,6 +361,8 @@ int main(void)
         TEST(a_connection_is_kept_for_the_next_request),
         TEST(what_is_no_request_gets_a_problem),
         TEST(two_lengths_are_refused),
+        TEST(a_head_of_two_meanings_is_refused),
+        TEST(a_length_after_too_many_headers_is_not_overlooked),
         TEST(a_body_too_large_is_refused_unread),
         TEST(the_largest_body_is_read),
         TEST(a_head_too_long_is_refused),
