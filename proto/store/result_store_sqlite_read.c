@@ -1,7 +1,7 @@
 #include "common/clock.h"
+#include "proto/store/job_document.h"
 #include "proto/store/result_store_sqlite.h"
 
-#include <jansson.h>
 #include <string.h>
 
 int result_sqlite_cluster(result_store_t *store, const char *cluster_id, const char *job_id,
@@ -25,37 +25,6 @@ int result_sqlite_cluster(result_store_t *store, const char *cluster_id, const c
     return code;
 }
 
-/* A stored JSON document, or null when it cannot be read. */
-static json_t *document(const statement_t *statement, int column)
-{
-    json_t *value = json_loads(statement_text(statement, column), JSON_DECODE_ANY, NULL);
-    return value ? value : json_null();
-}
-
-static json_t *time_of(const statement_t *statement, int column)
-{
-    char text[32];
-    if (statement_is_null(statement, column))
-        return json_null();
-    time_format(statement_int(statement, column), text);
-    return json_string(text);
-}
-
-static json_t *job_object(const char *job_id, const statement_t *statement)
-{
-    int64_t level = statement_int(statement, 1);
-    const char *output = statement_text(statement, 5);
-    return json_pack(
-        "{s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "job_id", job_id, "epoch",
-        (json_int_t)statement_int(statement, 0), "embedding_type",
-        level_plural(level >= 0 && level < LEVEL_COUNT ? (level_t)level : LEVEL_EVENTS),
-        "algorithm", statement_text(statement, 2), "spec", document(statement, 3), "report",
-        document(statement, 4), "output", *output ? json_string(output) : json_null(), "clusters",
-        (json_int_t)statement_int(statement, 10), "items", (json_int_t)statement_int(statement, 8),
-        "noise", (json_int_t)statement_int(statement, 9), "as_of", time_of(statement, 6),
-        "finished_at", time_of(statement, 7));
-}
-
 int result_sqlite_job(result_store_t *store, const char *job_id, char **json, error_t *error)
 {
     statement_t *statement = result_sqlite_of(store)->statements[READ_JOB];
@@ -65,11 +34,20 @@ int result_sqlite_job(result_store_t *store, const char *job_id, char **json, er
     if (code == OK && !row)
         code = error_field(error, ERR_NOT_FOUND, "job_id", "there are no results of that job");
     if (code == OK) {
-        json_t *object = job_object(job_id, statement);
-        *json = object ? json_dumps(object, JSON_COMPACT) : NULL;
-        json_decref(object);
-        if (!*json)
-            code = error_set(error, ERR_MEMORY, "no memory for the results of job %s", job_id);
+        int timeless = statement_is_null(statement, 6);
+        job_document_t job = {.job_id = job_id,
+                              .epoch = statement_int(statement, 0),
+                              .level = statement_int(statement, 1),
+                              .algorithm = statement_text(statement, 2),
+                              .spec_json = statement_text(statement, 3),
+                              .report_json = statement_text(statement, 4),
+                              .output_name = statement_text(statement, 5),
+                              .as_of_ms = timeless ? TIME_NONE : statement_int(statement, 6),
+                              .finished_ms = statement_int(statement, 7),
+                              .item_count = statement_int(statement, 8),
+                              .noise_count = statement_int(statement, 9),
+                              .cluster_count = statement_int(statement, 10)};
+        code = job_document(&job, json, error);
     }
     statement_reset(statement);
     return code;

@@ -141,7 +141,8 @@ static void a_failed_row_fails_the_commit(void **state)
     cluster_query_t query = result_any();
     assert_int_equal(self->writer->verbs->begin_job(self->writer, "job-1", 1, NULL), OK);
     assert_int_equal(result_add_one(self->writer, &TWENTY, 1), OK);
-    assert_int_not_equal(result_add_one(self->writer, &TWENTY, 1), OK); /* the same id twice */
+    /* The same id twice: a store that writes in batches may notice with the commit only. */
+    (void)result_add_one(self->writer, &TWENTY, 1);
     assert_int_equal(self->writer->verbs->commit_job(self->writer, &row, NULL), ERR_CONFLICT);
     self->writer->verbs->rollback_job(self->writer);
     assert_int_equal(result_count(self->reader, &query), 0);
