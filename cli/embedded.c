@@ -86,6 +86,7 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
         .output_folder = options->output_folder,
         .queue_limit = options->queue_limit,
         .running_limit = options->running_limit,
+        .retry_limit = options->retry_limit,
         .log = options->log,
     };
     self->worker_options = (worker_options_t){

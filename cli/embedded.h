@@ -19,7 +19,8 @@ typedef struct {
     size_t cache_bytes; /* of each worker */
     uint32_t queue_limit;
     uint32_t running_limit;
-    log_t *log; /* borrowed, as is all the text, until embedded_stop */
+    uint32_t retry_limit; /* 0: as the coordinator has it */
+    log_t *log;           /* borrowed, as is all the text, until embedded_stop */
 } embedded_options_t;
 
 typedef struct embedded embedded_t;

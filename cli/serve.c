@@ -105,6 +105,7 @@ int cli_serve(const cli_t *cli, error_t *error)
         .cache_bytes = (size_t)config_integer(config, "cache_mib") << 20,
         .queue_limit = (uint32_t)config_integer(config, "queue_limit"),
         .running_limit = (uint32_t)config_integer(config, "running_limit"),
+        .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
     };
     options.log = log_new(cli->out, level, "stage4");
     if (!options.log)

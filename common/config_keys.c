@@ -38,6 +38,8 @@ static const config_key_t KEYS[] = {
      "jobs not yet ended beyond which a submission is refused (429)", NULL, 1, 1000000},
     {"running_limit", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE, "2", "N",
      "jobs worked on at once", NULL, 1, 1000},
+    {"retry_limit", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE, "3", "N",
+     "workers that may die on a task, or fail it, before its job fails", NULL, 1, 1000},
     {"log_level", CONFIG_TEXT, DAEMONS | CONFIG_RUN, "info", "LEVEL",
      "debug, info, warning, error or off (run: error)", "LOG_LEVEL", 0, 0},
     /* the job */

@@ -100,6 +100,8 @@ static core_t *open_core(const coordinator_options_t *options)
         core.queue_limit = options->queue_limit;
     if (options->running_limit)
         core.running_limit = options->running_limit;
+    if (options->retry_limit)
+        core.retry_limit = options->retry_limit;
     return core_new(&core);
 }
 

@@ -19,6 +19,7 @@ typedef struct {
     const char *output_folder; /* JSONL */
     uint32_t queue_limit;      /* queued jobs, beyond which submit is ERR_BUSY; default 1000 */
     uint32_t running_limit;    /* jobs at once; default 2 */
+    uint32_t retry_limit;      /* deaths or failures of a task that fail its job; default 3 */
     log_t *log;                /* borrowed */
 } coordinator_options_t;
 

@@ -40,6 +40,7 @@ static int run(const config_t *config, const atomic_int *stop, error_t *error)
                                      .queue_limit = (uint32_t)config_integer(config, "queue_limit"),
                                      .running_limit =
                                          (uint32_t)config_integer(config, "running_limit"),
+                                     .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
                                      .log = log};
     int code = coordinator_run(&options, stop, error);
     if (code)
