@@ -16,20 +16,20 @@
 #define WORKER_CREDIT_LIMIT 16
 
 /*    name                 wire        from */
-#define WORKER_MESSAGES(X)                                                                        \
-    X(MSG_HELLO, "hello")           /* worker: name, host, pid, threads, backend, credit, protocol */ \
-    X(MSG_HEARTBEAT, "heartbeat")   /* worker, every second: each task it holds, work done */     \
-    X(MSG_RESULT, "result")         /* worker: ref, sha256, seconds; second frame: payload */     \
-    X(MSG_FAILED, "failed")         /* worker: ref, error */                                      \
-    X(MSG_RETURNED, "returned")     /* worker: ref, not done, given back on a graceful stop */    \
-    X(MSG_FETCH, "fetch")           /* worker: sha256, job_id, offset */                          \
-    X(MSG_GOODBYE, "goodbye")       /* worker: leaves, holds nothing */                           \
-    X(MSG_WELCOME, "welcome")       /* coordinator: heartbeat_ms, lease_ms */                     \
-    X(MSG_TASK, "task")             /* coordinator: the task */                                   \
-    X(MSG_ABORT, "abort")           /* coordinator: ref, stop and forget it */                    \
-    X(MSG_ACK, "ack")               /* coordinator: ref, its result is safe or not wanted */      \
-    X(MSG_BLOB, "blob")             /* coordinator: sha256, offset, total; second frame: bytes */ \
-    X(MSG_WHO, "who")               /* coordinator: I do not know you, say hello again */
+#define WORKER_MESSAGES(X)                                                                         \
+    X(MSG_HELLO, "hello") /* worker: name, host, pid, threads, backend, credit, protocol */        \
+    X(MSG_HEARTBEAT, "heartbeat") /* worker, every second: each task it holds, work done */        \
+    X(MSG_RESULT, "result")       /* worker: ref, sha256, seconds; second frame: payload */        \
+    X(MSG_FAILED, "failed")       /* worker: ref, error */                                         \
+    X(MSG_RETURNED, "returned")   /* worker: ref, not done, given back on a graceful stop */       \
+    X(MSG_FETCH, "fetch")         /* worker: sha256, job_id, offset */                             \
+    X(MSG_GOODBYE, "goodbye")     /* worker: leaves, holds nothing */                              \
+    X(MSG_WELCOME, "welcome")     /* coordinator: heartbeat_ms, lease_ms */                        \
+    X(MSG_TASK, "task")           /* coordinator: the task */                                      \
+    X(MSG_ABORT, "abort")         /* coordinator: ref, stop and forget it */                       \
+    X(MSG_ACK, "ack")             /* coordinator: ref, its result is safe or not wanted */         \
+    X(MSG_BLOB, "blob")           /* coordinator: sha256, offset, total; second frame: bytes */    \
+    X(MSG_WHO, "who")             /* coordinator: I do not know you, say hello again */
 
 typedef enum {
 #define X(name, wire) name,
