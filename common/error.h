@@ -14,21 +14,21 @@
 #define error_t stage4_error_t
 
 /*    name             HTTP exit  title */
-#define ERROR_CODES(X)                                                                            \
-    X(OK, 200, 0, "ok")                                                                           \
-    X(ERR_INTERNAL, 500, 1, "internal error")                                                     \
-    X(ERR_USAGE, 400, 2, "invalid request")                                                       \
-    X(ERR_NOT_FOUND, 404, 3, "not found")                                                         \
-    X(ERR_INPUT, 422, 4, "unusable input")                                                        \
-    X(ERR_CHANGED, 409, 5, "input changed")                                                       \
-    X(ERR_IO, 507, 6, "input/output error")                                                       \
-    X(ERR_MEMORY, 507, 7, "out of memory")                                                        \
-    X(ERR_UNAVAILABLE, 503, 8, "unavailable")                                                     \
-    X(ERR_CONFLICT, 409, 9, "conflict")                                                           \
-    X(ERR_BUSY, 429, 10, "too many requests")                                                     \
-    X(ERR_TOO_LARGE, 413, 11, "too large")                                                        \
-    X(ERR_PROTOCOL, 502, 12, "protocol error")                                                    \
-    X(ERR_CANCELLED, 409, 13, "cancelled")                                                        \
+#define ERROR_CODES(X)                                                                             \
+    X(OK, 200, 0, "ok")                                                                            \
+    X(ERR_INTERNAL, 500, 1, "internal error")                                                      \
+    X(ERR_USAGE, 400, 2, "invalid request")                                                        \
+    X(ERR_NOT_FOUND, 404, 3, "not found")                                                          \
+    X(ERR_INPUT, 422, 4, "unusable input")                                                         \
+    X(ERR_CHANGED, 409, 5, "input changed")                                                        \
+    X(ERR_IO, 507, 6, "input/output error")                                                        \
+    X(ERR_MEMORY, 507, 7, "out of memory")                                                         \
+    X(ERR_UNAVAILABLE, 503, 8, "unavailable")                                                      \
+    X(ERR_CONFLICT, 409, 9, "conflict")                                                            \
+    X(ERR_BUSY, 429, 10, "too many requests")                                                      \
+    X(ERR_TOO_LARGE, 413, 11, "too large")                                                         \
+    X(ERR_PROTOCOL, 502, 12, "protocol error")                                                     \
+    X(ERR_CANCELLED, 409, 13, "cancelled")                                                         \
     X(ERR_SHAPE, 500, 14, "shape mismatch")
 
 enum {
@@ -44,7 +44,10 @@ typedef struct {
     char message[512]; /* one line, no trailing newline */
 } error_t;
 
-#define ERROR_INIT {OK, "", ""}
+#define ERROR_INIT                                                                                 \
+    {                                                                                              \
+        OK, "", ""                                                                                 \
+    }
 
 /* Fills `error` (may be NULL) and returns `code`, so a failing function can `return error_set(...)`. */
 int error_set(error_t *error, int code, const char *format, ...)

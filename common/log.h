@@ -36,8 +36,8 @@ void log_write(log_t *self, log_level_t level, const char *event, const log_fiel
                size_t count);
 
 /* log_event(log, LOG_INFO, "task_done", LOG_INT("task", 3), LOG_TEXT("job", id)); */
-#define log_event(self, level, event, ...)                                                        \
-    log_write((self), (level), (event), (const log_field_t[]){__VA_ARGS__},                       \
+#define log_event(self, level, event, ...)                                                         \
+    log_write((self), (level), (event), (const log_field_t[]){__VA_ARGS__},                        \
               sizeof((log_field_t[]){__VA_ARGS__}) / sizeof(log_field_t))
 
 #endif

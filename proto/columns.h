@@ -37,8 +37,7 @@ void columns_put(columns_writer_t *self, const char *name, column_type_t type, c
 void columns_put_strings(columns_writer_t *self, const char *name, const char *const *texts,
                          size_t count);
 /* The bytes (malloc'd, 64-byte aligned content offsets), owned by the caller; destroys the writer. */
-int columns_writer_finish(columns_writer_t **self, uint8_t **bytes, size_t *length,
-                          error_t *error);
+int columns_writer_finish(columns_writer_t **self, uint8_t **bytes, size_t *length, error_t *error);
 
 /* Reading. `bytes` must be 8-byte aligned (malloc and mmap are) and outlive the view. */
 typedef struct columns columns_t;

@@ -18,7 +18,7 @@ typedef struct {
 typedef struct {
     task_ref_t ref;
     task_kind_t kind;
-    char index_name[24];      /* "events": the file <indices>/<index_name>.index */
+    char index_name[24];        /* "events": the file <indices>/<index_name>.index */
     sha256_t index_fingerprint; /* what that file must be, else ERR_CHANGED */
     uint32_t dimension;
     segment_t *segments; /* owned; task_clear frees */

@@ -27,14 +27,14 @@
 typedef struct catalog catalog_t;
 
 typedef enum {
-    PROBLEM_NO_METADATA,    /* a position that no id maps to, or whose id has no metadata */
-    PROBLEM_DUPLICATE_ID,   /* an id twice in metadata_store or id_map, or two ids at one position */
-    PROBLEM_MAPS_DISAGREE,  /* id_map and reverse_id_map say different things */
-    PROBLEM_NO_POSITION,    /* metadata whose id has no position */
-    PROBLEM_BAD_POSITION,   /* a position past the index, negative or not a number */
-    PROBLEM_BAD_ENTRY,      /* an entry without source_id or metadata, or of another level */
-    PROBLEM_NOT_FINITE,     /* set by the planner from vector_check */
-    PROBLEM_NORM,           /* set by the planner from vector_check */
+    PROBLEM_NO_METADATA,   /* a position that no id maps to, or whose id has no metadata */
+    PROBLEM_DUPLICATE_ID,  /* an id twice in metadata_store or id_map, or two ids at one position */
+    PROBLEM_MAPS_DISAGREE, /* id_map and reverse_id_map say different things */
+    PROBLEM_NO_POSITION,   /* metadata whose id has no position */
+    PROBLEM_BAD_POSITION,  /* a position past the index, negative or not a number */
+    PROBLEM_BAD_ENTRY,     /* an entry without source_id or metadata, or of another level */
+    PROBLEM_NOT_FINITE,    /* set by the planner from vector_check */
+    PROBLEM_NORM,          /* set by the planner from vector_check */
     PROBLEM_KIND_COUNT
 } problem_kind_t;
 
@@ -44,7 +44,7 @@ const char *problem_name(problem_kind_t kind); /* "no_metadata" ... */
 
 typedef struct {
     problem_kind_t kind;
-    uint32_t row; /* UINT32_MAX when the problem has no row */
+    uint32_t row;          /* UINT32_MAX when the problem has no row */
     const char *vector_id; /* at most 256 bytes of it; may be "" */
 } problem_t;
 
@@ -57,8 +57,8 @@ typedef struct {
 /* Streams `metadata_path`, for an index of `rows` rows. `cache_folder` NULL: no cache is read or
  * written; a cache file that does not verify is rebuilt. `memory_limit` in bytes bounds the build
  * (0: 1 GiB). ERR_NOT_FOUND, ERR_INPUT (with the byte offset), ERR_MEMORY, ERR_IO. */
-int catalog_open(const char *metadata_path, level_t level, uint32_t rows,
-                 const char *cache_folder, size_t memory_limit, catalog_t **out, error_t *error);
+int catalog_open(const char *metadata_path, level_t level, uint32_t rows, const char *cache_folder,
+                 size_t memory_limit, catalog_t **out, error_t *error);
 void catalog_close(catalog_t **self);
 
 level_t catalog_level(const catalog_t *self);
