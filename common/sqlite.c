@@ -239,12 +239,13 @@ int statement_new(database_t *database, const char *sql, statement_t **out, erro
     self->database = database;
     int result = sqlite3_prepare_v3(database->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
                                     &self->handle, NULL);
-    if (result != SQLITE_OK) {
-        statement_destroy(&self);
-        return fail(database, result, error);
+    if (result == SQLITE_OK) {
+        *out = self;
+        return OK;
     }
-    *out = self;
-    return OK;
+    statement_destroy(&self);
+    int code = fail(database, result, error);
+    return code == OK ? ERR_INTERNAL : code; /* no statement is never OK */
 }
 
 void statement_destroy(statement_t **self)
