@@ -148,6 +148,10 @@ int cli_help(const cli_t *cli, error_t *error)
         cli_usage(cli->out);
         return OK;
     }
+    if (!strcmp(words[0], "settings")) {
+        config_markdown(cli->out);
+        return OK;
+    }
     const cli_command_t *command = cli_find(words[0]);
     if (!command)
         return error_field(error, ERR_USAGE, words[0],
