@@ -406,6 +406,13 @@ def help_lists_every_command_and_every_option():
     assert stage4()[0] == 2
 
 
+def the_settings_are_documented_as_they_are():
+    code, stdout, _ = stage4("help", "settings")
+    assert code == 0 and "| `--indices DIR` | `STAGE4_INDICES`, `STAGE3_INDICES_PATH` |" in stdout
+    assert stdout in (harness.ROOT / "DEPLOYMENT.md").read_text(encoding="utf-8"), \
+        "put the output of `stage4 help settings` into DEPLOYMENT.md"
+
+
 def version_names_the_back_end_and_the_libraries():
     code, stdout, _ = stage4("version", "--json")
     version = json.loads(stdout)
@@ -434,6 +441,7 @@ if __name__ == "__main__":
             a_served_job_can_be_submitted_followed_and_read,
             nobody_there_is_said_with_exit_8,
             help_lists_every_command_and_every_option,
+            the_settings_are_documented_as_they_are,
             version_names_the_back_end_and_the_libraries,
         ])
     finally:
