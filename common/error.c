@@ -1,5 +1,7 @@
 #include "common/error.h"
 
+#include "common/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +23,17 @@ static const error_row_t *row_of(int code)
     return &ROWS[code >= 0 && code < ERROR_CODE_COUNT ? code : ERR_INTERNAL];
 }
 
+/* What is quoted may hold anything, and may be cut in the middle of a character. A line break would
+ * make two lines of one, malformed UTF-8 cannot be put into JSON. */
+static void make_presentable(char *text)
+{
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == '\x7f')
+            text[i] = '?';
+    utf8_repair(text, length);
+}
+
 __attribute__((format(printf, 4, 0))) static int fill(error_t *error, int code, const char *field,
                                                       const char *format, va_list arguments)
 {
@@ -28,6 +41,8 @@ __attribute__((format(printf, 4, 0))) static int fill(error_t *error, int code, 
         error->code = code;
         snprintf(error->field, sizeof error->field, "%s", field);
         vsnprintf(error->message, sizeof error->message, format, arguments);
+        make_presentable(error->field);
+        make_presentable(error->message);
     }
     return code;
 }
@@ -67,6 +82,7 @@ int error_wrap(error_t *error, const char *format, ...)
     memcpy(error->message, prefix, used);
     snprintf(error->message + used, sizeof error->message - used, ": %.*s",
              (int)(sizeof error->message - used - 3), old);
+    make_presentable(error->message);
     return error->code;
 }
 

@@ -1,5 +1,6 @@
 /* Errors carry one message, bounded, and a table gives them their names and numbers. */
 #include "common/error.h"
+#include "common/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,6 +47,23 @@ static void long_messages_are_cut_and_end(void **state)
     assert_non_null(strstr(error.message, ": the cause")); /* a long place leaves room for it */
 }
 
+static void what_is_quoted_stays_one_line_of_utf8(void **state)
+{
+    error_t error = ERROR_INIT;
+    char text[2000];
+    (void)state;
+    error_field(&error, ERR_INPUT, "a\nb", "a\nb\xff\tc\xc3\xa9\x7f");
+    assert_string_equal(error.field, "a?b");
+    assert_string_equal(error.message, "a?b??c\xc3\xa9?");
+    error_wrap(&error, "x\r\n\xc3");
+    assert_string_equal(error.message, "x???: a?b??c\xc3\xa9?");
+    for (size_t i = 0; i + 2 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xa9", 3);
+    error_set(&error, ERR_INPUT, "%s", text); /* the limit splits a character */
+    assert_int_equal(utf8_valid_prefix(error.message, sizeof error.message - 1),
+                     sizeof error.message - 1);
+}
+
 static void every_code_has_its_row(void **state)
 {
     (void)state;
@@ -68,6 +86,7 @@ int main(void)
         cmocka_unit_test(an_error_says_what_was_set),
         cmocka_unit_test(a_prefix_says_where),
         cmocka_unit_test(long_messages_are_cut_and_end),
+        cmocka_unit_test(what_is_quoted_stays_one_line_of_utf8),
         cmocka_unit_test(every_code_has_its_row),
     };
     return cmocka_run_group_tests_name("error", tests, NULL, NULL);
