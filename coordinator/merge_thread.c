@@ -30,11 +30,26 @@ static void discard(void *item)
     merge_work_destroy(&work);
 }
 
-/* advance() says that a payload is missing or damaged, not whose; the core wants the task, to have
- * it done again. (A damaged file was removed by the spool when it was read.) */
+/* 1 when advance() has named the task whose result makes no sense ("task:<number>"). */
+static int is_named(merge_work_t *work)
+{
+    static const char NAME[] = "task:";
+    const char *field = work->error.field;
+    char *end = NULL;
+    if (work->error.code != ERR_NOT_FOUND || strncmp(field, NAME, sizeof NAME - 1) != 0)
+        return 0;
+    unsigned long task = strtoul(field + sizeof NAME - 1, &end, 10);
+    if (*end || task >= work->result_count)
+        return 0;
+    work->broken_task = (uint32_t)task;
+    return 1;
+}
+
+/* The core wants the task whose payload is missing, damaged or nonsense, to have it done again. (A
+ * damaged file was removed by the spool when it was read.) */
 static void find_broken(merge_thread_t *self, merge_work_t *work)
 {
-    if (work->error.code != ERR_NOT_FOUND && work->error.code != ERR_INPUT)
+    if (is_named(work) || (work->error.code != ERR_NOT_FOUND && work->error.code != ERR_INPUT))
         return;
     for (uint32_t task = 0; task < work->result_count; task++) {
         uint8_t *bytes = NULL;

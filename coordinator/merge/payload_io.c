@@ -26,6 +26,8 @@ int result_blame(uint32_t task, int code, error_t *error)
     char field[32], message[sizeof error->message] = "";
     if (code != ERR_INPUT && code != ERR_NOT_FOUND && code != ERR_PROTOCOL && code != ERR_SHAPE)
         return code;
+    if (error != NULL && strncmp(error->field, "task:", 5) == 0)
+        return code; /* it is blamed already */
     if (error != NULL)
         snprintf(message, sizeof message, "%s", error->message);
     snprintf(field, sizeof field, "task:%u", task);

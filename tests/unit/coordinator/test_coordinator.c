@@ -146,6 +146,17 @@ static task_ref_t hear_task(net_socket_t *socket)
     return ref;
 }
 
+/* A task may come before it: one whose result made no sense is asked for again at once. */
+static void hear_ack(net_socket_t *socket, worker_message_t *out)
+{
+    assert_true(hear_within(socket, PATIENCE_MS, out, NULL, NULL));
+    if (out->kind == MSG_TASK) {
+        worker_message_clear(out);
+        assert_true(hear_within(socket, PATIENCE_MS, out, NULL, NULL));
+    }
+    assert_int_equal(out->kind, MSG_ACK);
+}
+
 static net_socket_t *welcomed_worker(server_t *self, const char *name)
 {
     worker_message_t message;
@@ -282,21 +293,24 @@ static void a_damaged_result_is_neither_kept_nor_acknowledged(void **state)
     hear(socket, MSG_ACK, &message);
     assert_int_equal(message.ref.task, ref.task);
     offer(socket, &ref, "what was sent", "what was sent"); /* its ACK was lost */
-    hear(socket, MSG_ACK, &message);
+    hear_ack(socket, &message);
     net_socket_close(&socket);
 }
 
 /* The result above is durable but nonsense: whoever reads it finds out, and the task runs again. */
-static void a_result_that_makes_no_sense_fails_the_job_with_words(void **state)
+static void a_result_that_makes_no_sense_is_asked_for_again_three_times(void **state)
 {
     server_t *server = *state;
     char job_id[JOB_ID_SIZE];
     worker_message_t message;
     net_socket_t *socket = welcomed_worker(server, "w");
     submit(server, job_id);
-    task_ref_t ref = hear_task(socket);
-    offer(socket, &ref, "nonsense", "nonsense");
-    hear(socket, MSG_ACK, &message);
+    for (uint32_t i = 1; i <= 3; i++) {
+        task_ref_t ref = hear_task(socket);
+        assert_int_equal(ref.attempt, i);
+        offer(socket, &ref, "nonsense", "nonsense");
+        hear(socket, MSG_ACK, &message);
+    }
     json_t *status = wait_for_state(server, job_id, "failed");
     const char *words =
         json_string_value(json_object_get(json_object_get(status, "error"), "message"));
@@ -483,7 +497,7 @@ int main(void)
         T(another_protocol_and_a_senseless_credit_are_not_welcome),
         T(garbage_is_dropped_and_does_no_harm),
         T(a_damaged_result_is_neither_kept_nor_acknowledged),
-        T(a_result_that_makes_no_sense_fails_the_job_with_words),
+        T(a_result_that_makes_no_sense_is_asked_for_again_three_times),
         T(a_returned_task_comes_again_without_blame),
         T(a_task_that_fails_three_times_fails_the_job),
         T(an_input_comes_in_chunks_that_match_its_name),
