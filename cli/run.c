@@ -15,6 +15,7 @@
 #include "cli/summary.h"
 #include "cli/target.h"
 #include "common/clock.h"
+#include "coordinator/status.h"
 #include "gateway/coordinator_client.h"
 
 #include <poll.h>
@@ -26,6 +27,7 @@
 #define ANSWER_MS 2000
 #define SILENCE_MS 60000 /* a coordinator that says nothing for so long is stuck on its disk */
 #define ATTEMPT_LIMIT 1000
+#define SAVE_PATIENCE_MS 15000 /* a store that is away for so long does not come back */
 
 typedef struct {
     const cli_t *cli;
@@ -44,6 +46,33 @@ typedef struct {
 
 /* ---- before ---- */
 
+/* Written over, an input would be lost. */
+static int check_not_input(const run_t *self, const char *option, const char *path, error_t *error)
+{
+    static const char *const SUFFIXES[] = {".index", "_metadata.json"};
+    const char *folder = config_text(self->cli->config, "indices");
+    for (int i = 0; i < 2 * LEVEL_COUNT; i++) {
+        char input[4096];
+        snprintf(input, sizeof input, "%s/%s%s", folder, level_plural(i / 2), SUFFIXES[i % 2]);
+        if (target_same(path, input))
+            return error_field(error, ERR_USAGE, option,
+                               "option --%s: %s is an input; give another name", option, path);
+    }
+    return OK;
+}
+
+static int check_names(const run_t *self, error_t *error)
+{
+    int code = check_not_input(self, "output", self->output, error);
+    if (!code && self->report)
+        code = check_not_input(self, "report", self->report, error);
+    if (!code && self->report && target_same(self->output, self->report))
+        code = error_field(error, ERR_USAGE, "report",
+                           "option --report: %s is the output already; give another name",
+                           self->report);
+    return code;
+}
+
 static int check_options(run_t *self, error_t *error)
 {
     const config_t *config = self->cli->config;
@@ -59,7 +88,7 @@ static int check_options(run_t *self, error_t *error)
         code = target_check("output", self->output, error);
     if (!code && self->report)
         code = target_check("report", self->report, error);
-    return code;
+    return code ? code : check_names(self, error);
 }
 
 static int make_log(run_t *self, error_t *error)
@@ -202,9 +231,23 @@ static int submit(run_t *self, error_t *error)
                        self->state_folder, ATTEMPT_LIMIT);
 }
 
+/* The coordinator tries a save again for ever, as somebody may make room; a run has nobody. */
+static int check_saves(const run_t *self, const job_view_t *job, int64_t *failing_since_ms,
+                       error_t *error)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (strncmp(job->waiting_for, STATUS_SAVE_FAILED, strlen(STATUS_SAVE_FAILED)) != 0)
+        *failing_since_ms = now_ms;
+    if (now_ms - *failing_since_ms < SAVE_PATIENCE_MS)
+        return OK;
+    return error_set(error, ERR_IO, "the job cannot be saved in %s: %s", self->state_folder,
+                     job->waiting_for + strlen(STATUS_SAVE_FAILED));
+}
+
 static int follow(run_t *self, error_t *error)
 {
     progress_t progress;
+    int64_t failing_since_ms = clock_monotonic_ms();
     char job_id[JOB_ID_SIZE];
     int code = OK;
     snprintf(job_id, sizeof job_id, "%s", text_of(self->status, "job_id"));
@@ -215,7 +258,9 @@ static int follow(run_t *self, error_t *error)
         if (job_view_ended(&job))
             break;
         poll(NULL, 0, POLL_MS);
-        if ((code = interrupted(self, error)) || (code = embedded_check(self->embedded, error)) ||
+        if ((code = interrupted(self, error)) ||
+            (code = check_saves(self, &job, &failing_since_ms, error)) ||
+            (code = embedded_check(self->embedded, error)) ||
             (code = ask(self, VERB_STATUS, job_id, NULL, NULL, error)))
             break;
     }

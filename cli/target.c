@@ -51,6 +51,31 @@ int target_check(const char *option, const char *path, error_t *error)
     return OK;
 }
 
+static int same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    return a && b && !stat(a, &one) && !stat(b, &other) && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+int target_same(const char *a, const char *b)
+{
+    if (same_file(a, b))
+        return 1;
+    char *folder_a = target_folder(a);
+    char *folder_b = target_folder(b);
+    int same = !strcmp(last_name(a), last_name(b)) && same_file(folder_a, folder_b);
+    free(folder_a);
+    free(folder_b);
+    return same;
+}
+
 struct target {
     char *path;
     char *folder;

@@ -14,6 +14,9 @@ char *target_folder(const char *path);
  * free or a regular file. ERR_USAGE with `option` as the field. */
 int target_check(const char *option, const char *path, error_t *error);
 
+/* 1 when both are one file, or would be: the same name in the same folder. */
+int target_same(const char *a, const char *b);
+
 /* A file under way: what is written to its stream becomes the file when it is closed with OK (and
  * is durable then), and is gone when it is closed with an error. */
 typedef struct target target_t;

@@ -107,7 +107,7 @@ static json_t *waiting_for(const shell_t *shell, const core_job_view_t *view)
 {
     char text[700];
     if (view->saving_failed) {
-        snprintf(text, sizeof text, "a save that failed is tried again: %s", view->error.message);
+        snprintf(text, sizeof text, STATUS_SAVE_FAILED "%s", view->error.message);
         return json_string(text);
     }
     if (view->state == JOB_QUEUED)
@@ -269,6 +269,13 @@ static int wrong(error_t *error, const char *field, const char *right)
     return error_field(error, ERR_USAGE, field, "%s must be %s", field, right);
 }
 
+/* As job_book_new_id makes them: a cursor is the last id of a page. */
+static int is_job_id(const char *text)
+{
+    return strlen(text) == 30 && !strncmp(text, "job_", 4) &&
+           strspn(text + 4, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == 26;
+}
+
 static int read_member(list_query_t *query, const char *key, json_t *value, error_t *error)
 {
     job_state_t state;
@@ -281,7 +288,7 @@ static int read_member(list_query_t *query, const char *key, json_t *value, erro
         if (query->limit < 1 || query->limit > LIST_LIMIT)
             return wrong(error, "limit", "a number from 1 to 1000");
     } else if (!strcmp(key, "cursor")) {
-        if (!json_is_string(value) || json_string_length(value) >= sizeof query->cursor)
+        if (!json_is_string(value) || !is_job_id(json_string_value(value)))
             return wrong(error, "cursor", "what the page before gave as next_cursor");
         snprintf(query->cursor, sizeof query->cursor, "%s", json_string_value(value));
     } else {

@@ -6,6 +6,9 @@
 
 #include "coordinator/shell.h"
 
+/* How `waiting_for` begins while a store does not take what it is given; then comes why. */
+#define STATUS_SAVE_FAILED "a save that failed is tried again: "
+
 /* One job. ERR_NOT_FOUND; a job that has ended is read from the ledger. */
 int status_job(shell_t *shell, const char *job_id, char **json, error_t *error);
 /* A page of jobs, newest first. `body`: {"state":..., "limit":..., "cursor":...}, all optional;

@@ -195,12 +195,29 @@ static void no_scratch_folder_where_nothing_can_be_written(void **state)
     assert_null(scratch);
 }
 
+static void one_file_is_known_under_all_of_its_names(void **state)
+{
+    fixture_t *self = *state;
+    char roundabout[600], other[600], link_path[600];
+    snprintf(roundabout, sizeof roundabout, "%s/./out.jsonl", self->folder.path);
+    snprintf(other, sizeof other, "%s/other.jsonl", self->folder.path);
+    snprintf(link_path, sizeof link_path, "%s/link.jsonl", self->folder.path);
+    assert_true(target_same(self->path, roundabout)); /* before it is there */
+    assert_false(target_same(self->path, other));
+    assert_int_equal(target_write(self->path, "x", 1, &self->error), OK);
+    assert_int_equal(symlink(self->path, link_path), 0);
+    assert_true(target_same(self->path, link_path));
+    assert_false(target_same(self->path, other));
+    assert_false(target_same(self->path, "/nowhere/out.jsonl"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_folder_is_what_stands_before_the_last_slash),
+        TEST(one_file_is_known_under_all_of_its_names),
         TEST(a_place_where_nothing_can_be_written_is_refused_before_the_work),
         TEST(a_file_is_replaced_whole_and_nothing_stays_beside_it),
         TEST(a_file_under_way_that_fails_leaves_the_old_one),
