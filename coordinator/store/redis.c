@@ -220,6 +220,8 @@ static int call_twice(redis_t *self, const redis_text_t *arguments, size_t count
     code = send_once(self, arguments, count, out, &slow, error);
     if (code != ERR_UNAVAILABLE || slow || self->greeting)
         return code;
+    if (error)
+        *error = (error_t)ERROR_INIT;
     code = connected(self, error);
     return code == OK ? send_once(self, arguments, count, out, &slow, error) : code;
 }

@@ -129,4 +129,31 @@ struct result_store {
  * is not there yet. */
 int result_store_open_sqlite(const char *path, int read_only, result_store_t **out, error_t *error);
 
+typedef struct {
+    const char *host;
+    uint16_t port;
+    const char *database;
+    const char *user;
+    const char *password; /* NULL or "": none */
+    int connect_ms;       /* 0: as in postgres.h */
+    int statement_ms;     /* 0: 10 s for readers, 120 s for writers */
+} result_postgres_options_t;
+
+/* Connects; a writer creates or migrates the tables. ERR_UNAVAILABLE when nobody answers or, for a
+ * reader, the tables are not there yet; ERR_USAGE for what the server refuses (user, password,
+ * database, rights); ERR_CONFLICT for tables of a newer program. */
+int result_store_open_postgres(const result_postgres_options_t *options, int read_only,
+                               result_store_t **out, error_t *error);
+
+/* The one place where a result store is chosen. */
+typedef struct {
+    const char *kind; /* "sqlite" or "postgres" */
+    const char *path; /* sqlite: the file */
+    result_postgres_options_t postgres;
+} result_store_options_t;
+
+/* As the functions above; ERR_USAGE with the field "results" for another kind. */
+int result_store_open(const result_store_options_t *options, int read_only, result_store_t **out,
+                      error_t *error);
+
 #endif

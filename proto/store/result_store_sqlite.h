@@ -1,10 +1,10 @@
 /* result_store_sqlite.h - what the files of the SQLite back end share.
  *
  * How a commit can be all or nothing without one long transaction (which would keep every other
- * writer out of the file for minutes): every begin_job opens a *writing*, a number that all its rows
- * carry. The rows go in by short transactions and nobody can see them, because every reader starts
- * from result_job and follows its `writing`. The commit points the job's row at the new writing:
- * one row, one instant. What the old writing left is deleted afterwards, in pieces. */
+ * writer out of the file for minutes): every begin_job opens a *writing*, a number that all its
+ * rows carry. The rows go in by short transactions and nobody can see them, because every reader
+ * starts from result_job and follows its `writing`. The commit points the job's row at the new
+ * writing: one row, one instant. What the old writing left is deleted afterwards, in pieces. */
 #ifndef STAGE4_PROTO_STORE_RESULT_STORE_SQLITE_H
 #define STAGE4_PROTO_STORE_RESULT_STORE_SQLITE_H
 

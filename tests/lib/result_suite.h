@@ -427,32 +427,33 @@ static void a_forged_cursor_is_refused(void **state)
     assert_int_equal(result_count(self->reader, &query), -1 - ERR_USAGE);
 }
 
+#define RESULT_TEST(name, factory)                                                                 \
+    cmocka_unit_test_prestate_setup_teardown(name, result_set_up, result_tear_down, factory)
+
 static int result_suite(result_factory_t *factory)
 {
-#define RESULT_TEST(name)                                                                          \
-    cmocka_unit_test_prestate_setup_teardown(name, result_set_up, result_tear_down, factory)
     const struct CMUnitTest tests[] = {
-        RESULT_TEST(nothing_is_there_before_the_commit),
-        RESULT_TEST(a_rollback_leaves_nothing),
-        RESULT_TEST(a_second_commit_of_an_epoch_replaces_nothing),
-        RESULT_TEST(a_later_epoch_replaces_and_an_older_one_conflicts),
-        RESULT_TEST(an_epoch_overtaken_while_writing_conflicts),
-        RESULT_TEST(a_removed_job_is_gone_and_others_stay),
-        RESULT_TEST(the_verbs_keep_their_order),
-        RESULT_TEST(a_failed_row_fails_the_commit),
-        RESULT_TEST(a_job_is_described),
-        RESULT_TEST(statistics_are_of_the_newest_job_of_each_level),
-        RESULT_TEST(a_cluster_of_two_jobs_is_the_newest_ones),
-        RESULT_TEST(every_filter_narrows),
-        RESULT_TEST(words_of_the_label_match_in_any_case),
-        RESULT_TEST(a_search_that_asks_too_much_is_refused),
-        RESULT_TEST(pages_of_any_size_give_the_same_list),
-        RESULT_TEST(a_walk_is_not_disturbed_by_a_commit_of_another_job),
-        RESULT_TEST(a_forged_cursor_is_refused),
-        RESULT_TEST(kill_9_leaves_all_of_a_commit_or_nothing),
-        RESULT_TEST(a_reader_never_sees_part_of_a_commit),
-        RESULT_TEST(a_hundred_thousand_members_are_kept),
-        RESULT_TEST(a_store_answers_a_ping),
+        RESULT_TEST(nothing_is_there_before_the_commit, factory),
+        RESULT_TEST(a_rollback_leaves_nothing, factory),
+        RESULT_TEST(a_second_commit_of_an_epoch_replaces_nothing, factory),
+        RESULT_TEST(a_later_epoch_replaces_and_an_older_one_conflicts, factory),
+        RESULT_TEST(an_epoch_overtaken_while_writing_conflicts, factory),
+        RESULT_TEST(a_removed_job_is_gone_and_others_stay, factory),
+        RESULT_TEST(the_verbs_keep_their_order, factory),
+        RESULT_TEST(a_failed_row_fails_the_commit, factory),
+        RESULT_TEST(a_job_is_described, factory),
+        RESULT_TEST(statistics_are_of_the_newest_job_of_each_level, factory),
+        RESULT_TEST(a_cluster_of_two_jobs_is_the_newest_ones, factory),
+        RESULT_TEST(every_filter_narrows, factory),
+        RESULT_TEST(words_of_the_label_match_in_any_case, factory),
+        RESULT_TEST(a_search_that_asks_too_much_is_refused, factory),
+        RESULT_TEST(pages_of_any_size_give_the_same_list, factory),
+        RESULT_TEST(a_walk_is_not_disturbed_by_a_commit_of_another_job, factory),
+        RESULT_TEST(a_forged_cursor_is_refused, factory),
+        RESULT_TEST(kill_9_leaves_all_of_a_commit_or_nothing, factory),
+        RESULT_TEST(a_reader_never_sees_part_of_a_commit, factory),
+        RESULT_TEST(a_hundred_thousand_members_are_kept, factory),
+        RESULT_TEST(a_store_answers_a_ping, factory),
     };
     return cmocka_run_group_tests_name("result store", tests, NULL, NULL);
 }

@@ -236,17 +236,18 @@ static inline int postgres_installed(void)
 
 static inline int postgres_ready(const test_server_t *self)
 {
-    /* A start-up packet without parameters: a server that takes connections answers with a
-     * complaint, one that is starting up with another (SQLSTATE 57P03). */
-    static const unsigned char ASK[] = {0,   0,   0, 19,  0, 3, 0, 0, 'u', 's',
-                                        'e', 'r', 0, 'x', 0, 0, 0, 0, 0};
+    /* A start-up packet: a server that takes connections asks for a password, one that is starting
+     * up says so (SQLSTATE 57P03). */
+    static const unsigned char ASK[] = {0, 0, 0, 16, 0, 3, 0, 0, 'u', 's', 'e', 'r', 0, 'x', 0, 0};
     char answer[512];
     int descriptor = server_connect(self->port);
     if (descriptor < 0)
         return 0;
     struct timeval limit = {.tv_sec = 1};
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    ssize_t got = write(descriptor, ASK, 19) == 19 ? read(descriptor, answer, sizeof answer) : -1;
+    ssize_t got = write(descriptor, ASK, sizeof ASK) == sizeof ASK
+                      ? read(descriptor, answer, sizeof answer)
+                      : -1;
     close(descriptor);
     return got > 0 && !memmem(answer, (size_t)got, "57P03", 5);
 }
