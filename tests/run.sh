@@ -9,7 +9,8 @@
 # Parts: lint checks the sources; unit builds the release preset and runs its test programs (sim: the
 # simulated cluster alone); e2e runs tests/e2e on real processes; oracle compares with scikit-learn
 # and a plain reference; asan repeats unit and e2e under AddressSanitizer and UBSan; coverage repeats
-# them with gcov, prints the share of lines that ran and fails under 80 %.
+# unit and the command's and gateway's part of e2e with gcov, prints the share of lines that ran and
+# fails under 80 %.
 #
 # Environment:
 #   STAGE4_JOBS  processes at once (default: number of processors)
@@ -124,11 +125,14 @@ programs() {
     fi
 }
 
-# scripts PART FOLDER BUILD: tests/FOLDER/test_*, each a program that says "N passed, N failed" last.
+# scripts PART FOLDER BUILD [NAME]...: tests/FOLDER/test_*, or those of that NAME; each is a program
+# that says "N passed, N failed" last.
 scripts() {
     local part=$1 folder=$2 build=$3 file name
+    shift 3
     for file in "tests/$folder"/test_*; do
         [[ -f $file ]] || continue
+        (($# == 0)) || [[ " $* " == *" $(basename "${file%.*}") "* ]] || continue
         name="$part $(basename "$file")"
         case $file in
             *.py) script "$name" "$build" "${STAGE4_DEPS:-.deps}/venv/bin/python" "$file" ;;
@@ -213,7 +217,7 @@ part_coverage() {
     need coverage || return 0
     find build-coverage -name '*.gcda' -delete
     programs coverage-unit build-coverage
-    scripts coverage e2e build-coverage
+    scripts coverage e2e build-coverage test_cli test_gateway
     check "coverage of at least $gate % of the lines" coverage_gate
     grep -h '^lines:' "$logs"/coverage-of*.log | sed 's/^/         /' || true
 }

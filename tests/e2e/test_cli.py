@@ -391,7 +391,15 @@ def nobody_there_is_said_with_exit_8():
     assert_fails(2, "no http or https address", "status", "--url", "ftp://127.0.0.1")
 
 
-# ---- help and version ----
+# ---- inspect, help and version ----
+
+def inspect_counts_what_is_there_and_says_what_is_not():
+    code, stdout, _ = stage4("inspect", "--indices", DATA)
+    assert code == 0 and "428" in stdout and "1526" in stdout.replace(",", "")
+    code, stdout, _ = stage4("inspect", "--indices", DATA, "--json")
+    assert code == 0 and "428" in json.dumps(json.loads(stdout))
+    assert_fails(3, "none", "inspect", "--indices", WORK / "none")
+
 
 def help_lists_every_command_and_every_option():
     code, stdout, _ = stage4("help")
@@ -440,6 +448,7 @@ if __name__ == "__main__":
             two_runs_at_once_in_one_folder_do_not_meet,
             a_served_job_can_be_submitted_followed_and_read,
             nobody_there_is_said_with_exit_8,
+            inspect_counts_what_is_there_and_says_what_is_not,
             help_lists_every_command_and_every_option,
             the_settings_are_documented_as_they_are,
             version_names_the_back_end_and_the_libraries,
