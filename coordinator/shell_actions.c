@@ -73,6 +73,14 @@ static void slim(job_record_t *record)
     job_record_set_stage(record, NULL, record->stage_number, 0, NULL);
 }
 
+static void log_task(shell_t *self, const char *event, const core_action_t *action)
+{
+    const worker_peer_t *peer = shell_peer(self, action->worker);
+    log_event(self->log, LOG_DEBUG, event, LOG_TEXT("job_id", action->ref.job_id),
+              LOG_INT("stage", action->ref.stage), LOG_INT("task", action->ref.task),
+              LOG_INT("attempt", action->ref.attempt), LOG_TEXT("worker", peer ? peer->name : ""));
+}
+
 /* ---- saves ---- */
 
 static void act_reply(shell_t *self, const core_action_t *action)
@@ -204,6 +212,7 @@ static void act_save_result(shell_t *self, const core_action_t *action)
     if (!code) {
         payload_shelf_drop(&self->shelf, action->worker, &action->ref);
         count_result(self, action);
+        log_task(self, "result_saved", action);
     }
     done(self, action, &error);
 }
@@ -258,8 +267,10 @@ static void act_dispatch(shell_t *self, const core_action_t *action)
     int code = ERR_INTERNAL;
     if (record && describe_task(record, &action->ref, &message.task))
         code = shell_tell_worker(self, action->worker, &message, NULL, 0);
-    if (!code)
+    if (!code) {
+        log_task(self, "task_dispatched", action);
         return;
+    }
     core_event_t event = {
         .kind = CORE_EVENT_RETURNED, .worker = action->worker, .ref = action->ref};
     if (code == ERR_UNAVAILABLE) {

@@ -272,6 +272,9 @@ void session_computed(session_t *self, compute_job_t *job, int64_t now_ms)
         return; /* cannot be: one task runs at a time */
     held->running = 0;
     if (held->forgotten) {
+        log_event(self->options->log, LOG_DEBUG, "task_dropped",
+                  LOG_TEXT("job_id", job->task.ref.job_id), LOG_INT("stage", job->task.ref.stage),
+                  LOG_INT("task", job->task.ref.task));
         task_list_remove(&self->tasks, held, self->cache);
     } else if (job->code) {
         fail_task(self, held, &job->error);

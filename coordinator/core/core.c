@@ -13,6 +13,7 @@ void core_options_init(core_options_t *self)
                              .lease_ms = 3000,
                              .save_retry_ms = 500,
                              .save_retry_limit = 20,
+                             .pause_grace_ms = 1000,
                              .straggler_percent = 90};
 }
 
@@ -159,7 +160,9 @@ static int64_t settle(core_t *self)
 
     int64_t wake_ms = workers_next_tick(self);
     int64_t straggler_ms = core_next_straggler(self);
+    int64_t pause_ms = jobs_next_pause(self);
     wake_ms = straggler_ms < wake_ms ? straggler_ms : wake_ms;
+    wake_ms = pause_ms < wake_ms ? pause_ms : wake_ms;
     if (self->retries.count > 0 && self->retries.items[0].due_ms < wake_ms)
         wake_ms = self->retries.items[0].due_ms;
     return wake_ms;

@@ -20,6 +20,7 @@
  *    stepped, though it had asked for a TICK, is nobody's silence;
  *  - a task that retry_limit (3) workers died on or failed, or whose payload was lost as often,
  * fails the job with its name. Workers run in order: only the oldest lease is what one died on;
+ *  - a job that pauses keeps no task for longer than pause_grace_ms;
  *  - ADVANCE and WRITE of a job are under way at most once at a time. */
 #ifndef STAGE4_COORDINATOR_CORE_CORE_H
 #define STAGE4_COORDINATOR_CORE_CORE_H
@@ -43,6 +44,7 @@ typedef struct {
     int64_t lease_ms;           /* 3000 */
     int64_t save_retry_ms;      /* a failed save is tried again after this; default 500 */
     uint32_t save_retry_limit;  /* then the job fails (a stage or task save); default 20 */
+    int64_t pause_grace_ms;     /* a pause waits so long for what runs, then takes it back; 1000 */
     uint32_t straggler_percent; /* a second attempt starts when at least that share of a stage is
                                    done, no task is free, and one runs at twice the mean; 0 off;
                                    default 90 */
@@ -112,7 +114,7 @@ typedef enum {
     CORE_ACTION_ABORT,       /* worker, ref: tell it to stop that task */
     CORE_ACTION_DISMISS, /* worker: forget the connection; it will say hello again if it lives */
     CORE_ACTION_ADVANCE, /* ticket, job_id, epoch, stage, first: run advance() over the results */
-    CORE_ACTION_STOP_ADVANCE, /* job_id: its advance or write is not wanted any more, end it soon */
+    CORE_ACTION_STOP_ADVANCE, /* job_id: its advance or write is not wanted (now), end it soon */
     CORE_ACTION_WRITE,        /* ticket, job_id, epoch, state_sha: write the outcome */
     CORE_ACTION_PURGE,        /* ticket, job_id: remove spool, task rows, temporary output */
     CORE_ACTION_CHANGED       /* job_id, state: tell whoever watches (log, metrics, progress) */

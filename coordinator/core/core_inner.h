@@ -112,6 +112,7 @@ void job_advance_done(core_t *self, core_job_t *job, const core_event_t *event);
 void job_write_done(core_t *self, core_job_t *job, const error_t *error);
 void job_purge_done(core_t *self, core_job_t *job);
 void job_enter(core_t *self, core_job_t *job); /* a new job is counted and watched */
+int64_t jobs_next_pause(const core_t *self);   /* when a pause's patience ends; INT64_MAX: never */
 
 /* lease.c: workers come, go, and hold tasks */
 void worker_hello(core_t *self, const core_event_t *event);
@@ -125,6 +126,7 @@ int64_t workers_next_tick(const core_t *self); /* INT64_MAX while there is none 
 void lease_end(core_t *self, uint32_t worker, const task_ref_t *ref); /* frees the credit only */
 void leases_abort_task(core_t *self, const core_job_t *job, uint32_t task);
 void leases_abort_job(core_t *self, const core_job_t *job);
+void leases_abort_waiting(core_t *self, const core_job_t *job); /* those behind another */
 void task_fault(core_t *self, core_job_t *job, uint32_t task, const error_t *error);
 
 /* dispatch.c */

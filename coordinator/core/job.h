@@ -57,6 +57,7 @@ struct core_job {
     int advancing; /* ADVANCE or WRITE under way */
     int waiting;   /* ... or to be tried again later */
     uint32_t advance_failures;
+    int64_t pause_until_ms; /* pausing: what still runs then is taken back; INT64_MAX: it was */
     int purging;
     int purged;
     uint32_t result_saves; /* under way or to be tried again */

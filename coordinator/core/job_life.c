@@ -40,6 +40,8 @@ void job_move(core_t *self, core_job_t *job, job_move_t move)
         job_list_remove(&self->queue, job);
     self->in_slot -= job_in_slot(job) ? 1 : 0;
     job->state = next;
+    if (next == JOB_PAUSING)
+        job->pause_until_ms = self->now_ms + self->options.pause_grace_ms;
     self->in_slot += job_in_slot(job) ? 1 : 0;
     self->not_ended -= job_state_ended(next) ? 1 : 0;
     if (next != JOB_QUEUED && next != JOB_PAUSED)
@@ -140,6 +142,8 @@ void job_control(core_t *self, const core_event_t *event)
     job_move(self, job, move);
     if (move == MOVE_CANCEL)
         stop_work(self, job);
+    if (move == MOVE_PAUSE)
+        leases_abort_waiting(self, job);
     if (job_durable(job))
         core_reply(self, event->request, job->id, NULL);
     else
@@ -197,8 +201,31 @@ static int proceed_writing(core_t *self, core_job_t *job)
     return 0;
 }
 
+/* What runs gets a moment to finish; then it is taken back, and runs again after the resume. */
+static void enforce_pause(core_t *self, core_job_t *job)
+{
+    if (self->now_ms < job->pause_until_ms)
+        return;
+    job->pause_until_ms = INT64_MAX;
+    if (job->advancing)
+        core_act_job(self, CORE_ACTION_STOP_ADVANCE, job);
+    leases_abort_job(self, job);
+}
+
+int64_t jobs_next_pause(const core_t *self)
+{
+    int64_t next_ms = INT64_MAX;
+    for (size_t i = 0; i < self->active.count; i++) {
+        const core_job_t *job = self->active.items[i];
+        if (job->state == JOB_PAUSING && job->pause_until_ms < next_ms)
+            next_ms = job->pause_until_ms;
+    }
+    return next_ms;
+}
+
 static int proceed_pausing(core_t *self, core_job_t *job)
 {
+    enforce_pause(self, job);
     if (job->advancing || job->has_next || task_table_in_flight(&job->tasks) > 0)
         return 0;
     job_move(self, job, MOVE_IDLE);

@@ -57,17 +57,6 @@ void leases_abort_task(core_t *self, const core_job_t *job, uint32_t task)
 
 void leases_abort_job(core_t *self, const core_job_t *job) { abort_leases(self, job, TASK_NONE); }
 
-void task_fault(core_t *self, core_job_t *job, uint32_t task, const error_t *error)
-{
-    task_entry_t *entry = &job->tasks.entries[task];
-    if (++entry->faults < self->options.retry_limit)
-        return;
-    error_t failure = ERROR_INIT;
-    error_set(&failure, error->code, "task %u of stage %u failed %u times, the last time: %s", task,
-              job->stage.number, entry->faults, error->message);
-    job_fail(self, job, &failure);
-}
-
 /* Workers run what they hold in order, so the oldest lease is the task it died on; those that only
  * waited behind it are blameless. */
 static size_t running_lease(const worker_t *worker)
@@ -77,6 +66,31 @@ static size_t running_lease(const worker_t *worker)
             return i;
     }
     return LEASE_NONE;
+}
+
+/* A pause need not wait for what its workers have not begun: they run in order of arrival. */
+void leases_abort_waiting(core_t *self, const core_job_t *job)
+{
+    for (size_t w = 0; w < self->workers.count; w++) {
+        worker_t *worker = self->workers.items[w];
+        size_t running = running_lease(worker);
+        for (size_t i = worker->lease_count; i > 0; i--) {
+            const lease_t *lease = &worker->leases[i - 1];
+            if (lease->job == job && !lease->brought && i - 1 != running)
+                abort_lease_at(self, worker, i - 1);
+        }
+    }
+}
+
+void task_fault(core_t *self, core_job_t *job, uint32_t task, const error_t *error)
+{
+    task_entry_t *entry = &job->tasks.entries[task];
+    if (++entry->faults < self->options.retry_limit)
+        return;
+    error_t failure = ERROR_INIT;
+    error_set(&failure, error->code, "task %u of stage %u failed %u times, the last time: %s", task,
+              job->stage.number, entry->faults, error->message);
+    job_fail(self, job, &failure);
 }
 
 static void count_lost(const worker_t *worker)

@@ -86,6 +86,8 @@ void check_control_taken(world_t *self, const core_event_t *event)
             action->error.code != OK)
             return;
     }
+    if (event->verb == VERB_PAUSE && !watch->pause_wanted)
+        watch->pause_taken_ms = self->now_ms;
     if (event->verb == VERB_CANCEL)
         watch->cancel_wanted = 1;
     else
@@ -424,6 +426,22 @@ void check_action(world_t *self, const core_action_t *action)
     check_ticket(self, action);
     if (CHECKS[action->kind])
         CHECKS[action->kind](self, action);
+}
+
+/* A pause takes back what has not brought its result in time. */
+void check_step(world_t *self)
+{
+    for (size_t i = 0; i < self->holding_count; i++) {
+        const holding_t *holding = &self->holdings[i];
+        for (size_t k = 0; k < holding->key_count; k++) {
+            const task_key_t *key = &holding->keys[k];
+            const watch_t *watch = &self->jobs[key->job].watch;
+            REQUIRE(!watch->pause_wanted || watch->saving[key->task] != SAVING_NOT ||
+                        self->now_ms < watch->pause_taken_ms + self->options.pause_grace_ms,
+                    "worker %u still has task %u.%u of job %u, which was paused long ago",
+                    holding->handle, key->stage, key->task, key->job);
+        }
+    }
 }
 
 void check_done(world_t *self, const op_t *op)

@@ -328,6 +328,7 @@ void shell_feed(world_t *self, core_event_t *event)
         if (self->generation != generation)
             return;
     }
+    check_step(self);
 }
 
 /* ---- messages that arrive ---- */

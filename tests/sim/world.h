@@ -53,6 +53,7 @@ typedef struct {
     int refused;      /* ... and answered with an error */
     int acknowledged; /* ... and answered OK */
     int pause_wanted; /* a pause was taken, and no resume since */
+    int64_t pause_taken_ms;
     int cancel_wanted;
     uint32_t top_epoch;             /* largest of any save */
     uint32_t dispatch_epoch;        /* largest of any DISPATCH */
@@ -289,6 +290,7 @@ void worker_run_due(world_t *self, sim_worker_t *worker);
 void check_event(world_t *self, const core_event_t *event); /* before the step */
 void check_action(world_t *self, const core_action_t *action);
 void check_control_taken(world_t *self, const core_event_t *event);
+void check_step(world_t *self); /* after all actions of a step */
 void check_done(world_t *self, const op_t *op);
 void check_crash(world_t *self);
 void check_end(world_t *self);

@@ -200,6 +200,50 @@ static void pausing_waits_for_running_tasks_and_their_results_count(void **state
     fixture_close(&f);
 }
 
+static void a_pause_takes_back_at_once_what_waits_and_soon_what_runs(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    hello(&f, 1, 2);
+    run_job(&f, "a", 2);
+    task_ref_t running = dispatched(&f, 0);
+    control(&f, "a", VERB_PAUSE, 0);
+    assert_int_equal(action_count(&f, CORE_ACTION_ABORT), 1);
+    assert_int_equal(action(&f, CORE_ACTION_ABORT)->ref.task, 1);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    assert_int_equal(f.wake_ms, f.now_ms + 1000);
+    f.now_ms += 1000;
+    heartbeat(&f, 1, &running);
+    assert_int_equal(action(&f, CORE_ACTION_ABORT)->ref.task, 0);
+    assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_PAUSED);
+    fixture_close(&f);
+}
+
+static void a_pause_ends_a_merge_that_lasts_and_it_starts_afresh(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    submit(&f, "a", 0);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    uint64_t merge = ticket_of(&f, CORE_ACTION_ADVANCE);
+    control(&f, "a", VERB_PAUSE, 0);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    assert_null(action(&f, CORE_ACTION_STOP_ADVANCE));
+    tick_at(&f, f.now_ms + 1000);
+    assert_non_null(action(&f, CORE_ACTION_STOP_ADVANCE));
+    done(&f, merge, ERR_CANCELLED);
+    assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_PAUSED);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    control(&f, "a", VERB_RESUME, 0);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    assert_non_null(action(&f, CORE_ACTION_ADVANCE));
+    fixture_close(&f);
+}
+
 static void a_queued_job_is_paused_at_once_and_keeps_its_turn(void **state)
 {
     (void)state;
@@ -511,6 +555,8 @@ int main(void)
         cmocka_unit_test(tasks_are_free_only_when_their_stage_is_saved),
         cmocka_unit_test(a_stage_that_cannot_be_saved_is_tried_again_and_then_fails_the_job),
         cmocka_unit_test(pausing_waits_for_running_tasks_and_their_results_count),
+        cmocka_unit_test(a_pause_takes_back_at_once_what_waits_and_soon_what_runs),
+        cmocka_unit_test(a_pause_ends_a_merge_that_lasts_and_it_starts_afresh),
         cmocka_unit_test(a_queued_job_is_paused_at_once_and_keeps_its_turn),
         cmocka_unit_test(resume_goes_on_with_what_was_finished),
         cmocka_unit_test(the_same_control_twice_is_ok_again),
