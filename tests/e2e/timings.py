@@ -3,7 +3,7 @@
 
     tests/e2e/timings.py [--trials 100] [--only NAME]... [--json FILE]
 
-On a service that is at work all the time: on a dozen jobs of short tasks for what happens to
+On a service that is at work all the time: on five jobs of short tasks for what happens to
 processes, on one job of long tasks for pause and cancel. Times are those of the daemons' own logs (level debug)
 and of this process, which share a clock. Exit status 1 when one trial took longer than promised."""
 import argparse
@@ -35,7 +35,7 @@ LIMITS = {  # seconds that a trial may take at most
     "coordinator SIGTERM -> exit": 10.0,
 }
 WORKERS = 4
-JOBS = 12          # at once, where tasks are short
+JOBS = 5  # at once, where tasks are short: fewer than the workers' credits, so that one is free
 SHORT, LONG = 4000, 16000  # rows of a job: one task of a second, some of ten
 
 
@@ -124,9 +124,9 @@ class Trials:
             self.new_job()
 
     def feed(self, stop):
-        """Keeps a dozen jobs going, in a thread, whatever happens to the service."""
+        """Keeps so many jobs going, in a thread, whatever happens to the service."""
         while not stop.wait(0.1):
-            _, info, _ = self.service.request("GET", "/api/v1/cluster/jobs?limit=%d" % JOBS)
+            _, info, _ = self.service.request("GET", "/api/v1/cluster/jobs?limit=%d" % (2 * JOBS))
             going = sum(job["state"] not in ("completed", "failed", "cancelled")
                         for job in (info or {}).get("jobs", []))
             if info and going < JOBS:
@@ -143,9 +143,8 @@ class Trials:
         """Harms a worker that has tasks: seconds until the last of them was handed on."""
         process = self.random.choice(self.service.workers)
         name = self.name_of(process)
-        self.service.wait_for(lambda: self.service.held_by(name), 30, name + " to have tasks")
         time.sleep(self.random.uniform(0, 1))  # any phase of the heartbeat
-        held = self.service.held_by(name)
+        held = self.service.wait_for(lambda: self.service.held_by(name), 30, name + " to have tasks")
         start = len(self.service.events)
         harmed = time.time()
         harm(process)
