@@ -84,6 +84,8 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
         .indices_folder = options->indices_folder,
         .state_folder = options->state_folder,
         .output_folder = options->output_folder,
+        .ledger = options->ledger,
+        .results = options->results,
         .queue_limit = options->queue_limit,
         .running_limit = options->running_limit,
         .retry_limit = options->retry_limit,

@@ -6,6 +6,8 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "coordinator/store/ledger.h"
+#include "proto/store/result_store.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +16,8 @@ typedef struct {
     const char *indices_folder;
     const char *state_folder;
     const char *output_folder;
+    ledger_options_t ledger; /* all zero: SQLite in the state folder, as is the next */
+    result_store_options_t results;
     uint32_t workers;
     uint32_t threads;   /* of each worker; 0: the processors shared among the workers, at least 1 */
     size_t cache_bytes; /* of each worker */

@@ -74,6 +74,7 @@ static int serve(const cli_t *cli, const embedded_options_t *options, error_t *e
                     .client_endpoint = embedded_client_endpoint(embedded),
                     .indices_folder = options->indices_folder,
                     .state_folder = options->state_folder,
+                    .results = options->results,
                     .log = options->log},
         .error = ERROR_INIT,
     };
@@ -107,10 +108,17 @@ int cli_serve(const cli_t *cli, error_t *error)
         .running_limit = (uint32_t)config_integer(config, "running_limit"),
         .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
     };
+    char ledger_secret[CONFIG_SECRET_SIZE];
+    char results_secret[CONFIG_SECRET_SIZE];
+    int code = ledger_configure(config, ledger_secret, &options.ledger, error);
+    if (!code)
+        code = result_store_configure(config, results_secret, &options.results, error);
+    if (code)
+        return code;
     options.log = log_new(cli->out, level, "stage4");
     if (!options.log)
         return error_set(error, ERR_MEMORY, "no memory for the log");
-    int code = serve(cli, &options, error);
+    code = serve(cli, &options, error);
     log_destroy(&options.log);
     return code;
 }

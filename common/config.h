@@ -66,6 +66,13 @@ int config_switch(const config_t *self, const char *name);
 size_t config_list(const config_t *self, const char *name, const char *const **values);
 int config_given(const config_t *self, const char *name); /* 1: not the default */
 
+#define CONFIG_SECRET_SIZE 1024
+
+/* A secret: the value of `name`, or the first line of the file that `<name>_file` names; "" when
+ * neither is set. ERR_USAGE when both are, or the file cannot be read or is empty. */
+int config_secret(const config_t *self, const char *name, char out[CONFIG_SECRET_SIZE],
+                  error_t *error);
+
 size_t config_positional(const config_t *self, const char *const **values);
 
 /* 1 when --help or -h is among the arguments: asked before config_load, which would refuse the

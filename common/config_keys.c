@@ -1,6 +1,7 @@
 #include "common/config.h"
 
 #define DAEMONS (CONFIG_GATEWAY | CONFIG_COORDINATOR | CONFIG_WORKER | CONFIG_SERVE)
+#define STORES (CONFIG_GATEWAY | CONFIG_COORDINATOR | CONFIG_SERVE)
 #define JOB (CONFIG_RUN | CONFIG_SUBMIT)
 #define EVERY (DAEMONS | JOB | CONFIG_CLIENT | CONFIG_INSPECT)
 
@@ -27,6 +28,35 @@ static const config_key_t KEYS[] = {
     {"url", CONFIG_TEXT, CONFIG_CLIENT | CONFIG_SUBMIT, "http://127.0.0.1:8000", "URL",
      "address of the gateway", NULL, 0, 0},
     {"config", CONFIG_TEXT, EVERY, NULL, "FILE", "YAML file with settings", NULL, 0, 0},
+    /* the stores */
+    {"ledger", CONFIG_TEXT, CONFIG_COORDINATOR | CONFIG_SERVE, "sqlite", "KIND",
+     "where jobs are checkpointed: sqlite (a file in the state folder) or redis", NULL, 0, 0},
+    {"results", CONFIG_TEXT, STORES, "sqlite", "KIND",
+     "where clusters are kept: sqlite (a file in the state folder) or postgres", NULL, 0, 0},
+    {"redis_host", CONFIG_TEXT, CONFIG_COORDINATOR | CONFIG_SERVE, "127.0.0.1", "HOST",
+     "the Redis of the ledger", "REDIS_HOST", 0, 0},
+    {"redis_port", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE, "6379", "PORT", "its port",
+     "REDIS_PORT", 1, 65535},
+    {"redis_db", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE, "6", "N", "its database",
+     "REDIS_DB", 0, 65535},
+    {"redis_password", CONFIG_TEXT, CONFIG_COORDINATOR | CONFIG_SERVE, NULL, "SECRET",
+     "its password; better in a file", "REDIS_PASSWORD", 0, 0},
+    {"redis_password_file", CONFIG_TEXT, CONFIG_COORDINATOR | CONFIG_SERVE, NULL, "FILE",
+     "file with its password", "REDIS_PASSWORD_FILE", 0, 0},
+    {"redis_allow_volatile", CONFIG_SWITCH, CONFIG_COORDINATOR | CONFIG_SERVE, "false", NULL,
+     "also use a Redis that loses the ledger when it ends (appendonly no)", NULL, 0, 0},
+    {"postgres_host", CONFIG_TEXT, STORES, "127.0.0.1", "HOST", "the PostgreSQL of the results",
+     "POSTGRES_HOST", 0, 0},
+    {"postgres_port", CONFIG_INTEGER, STORES, "5432", "PORT", "its port", "POSTGRES_PORT", 1,
+     65535},
+    {"postgres_db", CONFIG_TEXT, STORES, "stage4_clustering", "NAME", "its database", "POSTGRES_DB",
+     0, 0},
+    {"postgres_user", CONFIG_TEXT, STORES, "stage4_user", "NAME",
+     "its user (for a gateway, stage4_reader is enough)", "POSTGRES_USER", 0, 0},
+    {"postgres_password", CONFIG_TEXT, STORES, NULL, "SECRET",
+     "the user's password; better in a file", "POSTGRES_PASSWORD", 0, 0},
+    {"postgres_password_file", CONFIG_TEXT, STORES, NULL, "FILE", "file with that password",
+     "POSTGRES_PASSWORD_FILE", 0, 0},
     /* size */
     {"workers", CONFIG_INTEGER, CONFIG_SERVE | CONFIG_RUN, "1", "N", "workers in this process",
      NULL, 1, 64},

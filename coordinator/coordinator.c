@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #define LOOK_AT_STOP_MS 200
+#define SERVER_RETRY_LIMIT 1200 /* saves, each save_retry_ms after the last: ten minutes */
 
 /* As mkdir -p. */
 static int make_folder(const char *path, const char *field, error_t *error)
@@ -55,12 +56,37 @@ static void name_paths(shell_t *self)
     snprintf(paths->spool, sizeof paths->spool, "%s/spool", state);
     snprintf(paths->cache, sizeof paths->cache, "%s/cache", state);
     snprintf(paths->ledger, sizeof paths->ledger, "%s/ledger.db", state);
+    snprintf(paths->generation, sizeof paths->generation, "%s/ledger.generation", state);
     snprintf(paths->results, sizeof paths->results, "%s/stage4.db", state);
     self->places = (merge_places_t){.indices_folder = self->options->indices_folder,
                                     .cache_folder = paths->cache,
                                     .output_folder = self->options->output_folder,
                                     .spool_folder = paths->spool,
-                                    .results_path = paths->results};
+                                    .results = &self->results_options};
+}
+
+static void choose_stores(shell_t *self)
+{
+    ledger_options_t *ledger = &self->ledger_options;
+    result_store_options_t *results = &self->results_options;
+    *ledger = self->options->ledger;
+    *results = self->options->results;
+    ledger->kind = ledger->kind ? ledger->kind : "sqlite";
+    ledger->path = ledger->path ? ledger->path : self->paths.ledger;
+    if (!ledger->redis.memory_path)
+        ledger->redis.memory_path = self->paths.generation;
+    results->kind = results->kind ? results->kind : "sqlite";
+    results->path = results->path ? results->path : self->paths.results;
+}
+
+static int open_ledger(shell_t *self, error_t *error)
+{
+    error_t warning = ERROR_INIT;
+    int code = ledger_open(&self->ledger_options, &self->ledger, &warning, error);
+    if (!code && warning.message[0])
+        log_event(self->log, LOG_WARNING, "ledger_not_durable",
+                  LOG_TEXT("warning", warning.message));
+    return code;
 }
 
 static int open_stores(shell_t *self, error_t *error)
@@ -71,10 +97,10 @@ static int open_stores(shell_t *self, error_t *error)
     if (!code)
         code = spool_open(self->paths.spool, &self->spool, error);
     if (!code)
-        code = ledger_open_sqlite(self->paths.ledger, &self->ledger, error);
+        code = open_ledger(self, error);
     if (!code)
         code = merge_thread_new(&self->places, &self->merge, error);
-    return code ? code : result_store_open_sqlite(self->paths.results, 1, &self->results, error);
+    return code ? code : result_store_open(&self->results_options, 1, &self->results, error);
 }
 
 static int open_sockets(shell_t *self, error_t *error)
@@ -92,10 +118,20 @@ static int open_sockets(shell_t *self, error_t *error)
                 : net_router_bind(self->options->worker_endpoint, &workers, &self->workers, error);
 }
 
-static core_t *open_core(const coordinator_options_t *options)
+/* A server of its own may be away for as long as somebody needs to start it again. */
+static int has_servers(const shell_t *self)
 {
+    return strcmp(self->ledger_options.kind, "sqlite") != 0 ||
+           strcmp(self->results_options.kind, "sqlite") != 0;
+}
+
+static core_t *open_core(const shell_t *self)
+{
+    const coordinator_options_t *options = self->options;
     core_options_t core;
     core_options_init(&core);
+    if (has_servers(self))
+        core.save_retry_limit = SERVER_RETRY_LIMIT;
     if (options->queue_limit)
         core.queue_limit = options->queue_limit;
     if (options->running_limit)
@@ -121,7 +157,8 @@ static int open_shell(shell_t *self, const coordinator_options_t *options, error
     if (code)
         return code;
     name_paths(self);
-    self->core = open_core(options);
+    choose_stores(self);
+    self->core = open_core(self);
     code = open_stores(self, error);
     if (!code)
         code = open_sockets(self, error);
@@ -177,19 +214,29 @@ static void turn(shell_t *self)
     tick(self);
 }
 
+static void say_started(const shell_t *self)
+{
+    const coordinator_options_t *options = self->options;
+    char ledger[LEDGER_WORDS_SIZE];
+    char results[RESULT_STORE_WORDS_SIZE];
+    ledger_describe(&self->ledger_options, ledger);
+    result_store_describe(&self->results_options, results);
+    log_event(self->log, LOG_INFO, "coordinator_started",
+              LOG_TEXT("client_endpoint", net_socket_endpoint(self->clients)),
+              LOG_TEXT("worker_endpoint", net_socket_endpoint(self->workers)),
+              LOG_TEXT("indices", options->indices_folder),
+              LOG_TEXT("state", options->state_folder), LOG_TEXT("output", options->output_folder),
+              LOG_TEXT("ledger", ledger), LOG_TEXT("results", results),
+              LOG_INT("jobs", self->jobs.count));
+}
+
 int coordinator_run(const coordinator_options_t *options, const atomic_int *stop, error_t *error)
 {
     shell_t shell;
     int code = open_shell(&shell, options, error);
     if (code)
         goto done;
-    log_event(options->log, LOG_INFO, "coordinator_started",
-              LOG_TEXT("client_endpoint", net_socket_endpoint(shell.clients)),
-              LOG_TEXT("worker_endpoint", net_socket_endpoint(shell.workers)),
-              LOG_TEXT("indices", options->indices_folder),
-              LOG_TEXT("state", options->state_folder), LOG_TEXT("output", options->output_folder),
-              LOG_TEXT("ledger", shell.ledger->verbs->name),
-              LOG_TEXT("results", shell.results->verbs->name), LOG_INT("jobs", shell.jobs.count));
+    say_started(&shell);
     while (!atomic_load(stop))
         turn(&shell);
     log_event(options->log, LOG_INFO, "coordinator_stopped", LOG_INT("signal", atomic_load(stop)));

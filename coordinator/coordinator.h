@@ -7,6 +7,8 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "coordinator/store/ledger.h"
+#include "proto/store/result_store.h"
 
 #include <stdatomic.h>
 
@@ -17,10 +19,13 @@ typedef struct {
     const char *state_folder;  /* ledger.db, stage4.db (results: two files, so that the commit of a
                                   large result never holds up a checkpoint), spool/, cache/, lock */
     const char *output_folder; /* JSONL */
-    uint32_t queue_limit;      /* queued jobs, beyond which submit is ERR_BUSY; default 1000 */
-    uint32_t running_limit;    /* jobs at once; default 2 */
-    uint32_t retry_limit;      /* deaths or failures of a task that fail its job; default 3 */
-    log_t *log;                /* borrowed */
+    /* The stores. All zero: SQLite files in the state folder; a path that is NULL is filled in. */
+    ledger_options_t ledger;
+    result_store_options_t results;
+    uint32_t queue_limit;   /* queued jobs, beyond which submit is ERR_BUSY; default 1000 */
+    uint32_t running_limit; /* jobs at once; default 2 */
+    uint32_t retry_limit;   /* deaths or failures of a task that fail its job; default 3 */
+    log_t *log;             /* borrowed */
 } coordinator_options_t;
 
 /* Runs until *stop is set. ERR_CONFLICT when another coordinator holds the state folder;

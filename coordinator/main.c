@@ -28,6 +28,8 @@ static int run(const config_t *config, const atomic_int *stop, error_t *error)
 {
     log_level_t level;
     const char *state = config_text(config, "state");
+    char ledger_secret[CONFIG_SECRET_SIZE];
+    char results_secret[CONFIG_SECRET_SIZE];
     if (!log_level_parse(config_text(config, "log_level"), &level))
         return error_field(error, ERR_USAGE, "log_level",
                            "log_level must be debug, info, warning, error or off");
@@ -42,7 +44,11 @@ static int run(const config_t *config, const atomic_int *stop, error_t *error)
                                          (uint32_t)config_integer(config, "running_limit"),
                                      .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
                                      .log = log};
-    int code = coordinator_run(&options, stop, error);
+    int code = ledger_configure(config, ledger_secret, &options.ledger, error);
+    if (!code)
+        code = result_store_configure(config, results_secret, &options.results, error);
+    if (!code)
+        code = coordinator_run(&options, stop, error);
     if (code)
         log_event(log, LOG_ERROR, "coordinator_failed", LOG_TEXT("code", error_name(code)),
                   LOG_TEXT("error", error->message));

@@ -138,7 +138,7 @@ int merge_thread_new(const merge_places_t *places, merge_thread_t **out, error_t
     self->places = places;
     int code = spool_open(places->spool_folder, &self->spool, error);
     if (!code)
-        code = result_store_open_sqlite(places->results_path, 0, &self->results, error);
+        code = result_store_open(places->results, 0, &self->results, error);
     if (!code)
         code = net_actor_new(run, self, discard, &self->actor, error);
     if (code)

@@ -46,7 +46,7 @@ typedef struct {
     const char *cache_folder;
     const char *output_folder;
     const char *spool_folder;
-    const char *results_path;
+    const result_store_options_t *results; /* borrowed */
 } merge_places_t;
 
 typedef struct merge_thread merge_thread_t;

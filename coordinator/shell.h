@@ -55,6 +55,7 @@ typedef struct {
     char spool[4096];
     char cache[4096];
     char ledger[4096];
+    char generation[4096]; /* remembers which Redis the ledger is in */
     char results[4096];
 } state_paths_t;
 
@@ -62,6 +63,8 @@ typedef struct {
     const coordinator_options_t *options;
     log_t *log;
     state_paths_t paths;
+    ledger_options_t ledger_options;
+    result_store_options_t results_options;
     merge_places_t places;
     int lock;
 

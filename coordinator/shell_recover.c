@@ -91,7 +91,7 @@ int shell_recover(shell_t *self, error_t *error)
                                          self, error);
     if (code) {
         if (error && !error->message[0])
-            error_set(error, code, "the ledger %s cannot be read back", self->paths.ledger);
+            error_set(error, code, "the ledger cannot be read back");
         return code;
     }
     if (self->jobs.count)

@@ -17,13 +17,33 @@ static void answer(void *context, const http_request_t *request, http_response_t
     router_answer(context, request, response);
 }
 
-static int open_stores(const char *state_folder, store_pool_t **out, error_t *error)
+#define PATH_SIZE 4096
+
+/* A store that is not there yet is waited for; one that refuses us never will be. `path` stays with
+ * the pool. */
+static int open_stores(const gateway_options_t *options, char path[PATH_SIZE], store_pool_t **out,
+                       error_t *error)
 {
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%s/%s", state_folder, STORE_NAME);
-    if (length < 0 || (size_t)length >= sizeof path)
+    result_store_options_t results = options->results;
+    char words[RESULT_STORE_WORDS_SIZE];
+    error_t problem = ERROR_INIT;
+    int length = snprintf(path, PATH_SIZE, "%s/%s", options->state_folder, STORE_NAME);
+    if (length < 0 || length >= PATH_SIZE)
         return error_field(error, ERR_USAGE, "state", "the name of the state folder is too long");
-    return store_pool_new(path, out, error);
+    results.kind = results.kind ? results.kind : "sqlite";
+    results.path = results.path ? results.path : path;
+    int code = store_pool_new(&results, out, error);
+    if (code != OK)
+        return code;
+    result_store_describe(&results, words);
+    code = store_pool_try(*out, &problem);
+    log_event(options->log, code == OK ? LOG_INFO : LOG_WARNING, "result_store",
+              LOG_TEXT("results", words), LOG_TEXT("problem", problem.message));
+    if (code != ERR_USAGE && code != ERR_CONFLICT)
+        return OK;
+    if (error)
+        *error = problem;
+    return code;
 }
 
 static int serve(const gateway_options_t *options, gateway_context_t *context,
@@ -59,7 +79,8 @@ int gateway_run(const gateway_options_t *options, const atomic_int *stop, error_
                                                                   : COORDINATOR_TIMEOUT_MS,
         .log = options->log,
     };
-    int code = open_stores(options->state_folder, &context.stores, error);
+    char path[PATH_SIZE];
+    int code = open_stores(options, path, &context.stores, error);
     if (code == OK)
         code = coordinator_client_new(options->client_endpoint, &context.coordinator, error);
     if (code == OK)

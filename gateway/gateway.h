@@ -6,18 +6,20 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "proto/store/result_store.h"
 
 #include <stdatomic.h>
 
 typedef struct {
-    const char *http_listen;     /* "127.0.0.1:8000"; port 0: chosen by the system and logged */
-    const char *client_endpoint; /* of the coordinator */
-    const char *indices_folder;  /* Stage 3's; for /health only */
-    const char *state_folder;    /* holds stage4.db, the result store */
-    int coordinator_timeout_ms;  /* 0: 5000; then the answer is 503 */
-    int body_timeout_ms;         /* 0: 10000; a request body must be here by then */
-    atomic_int *port;            /* set once it listens; NULL: nobody wants to know */
-    log_t *log;                  /* borrowed */
+    const char *http_listen;        /* "127.0.0.1:8000"; port 0: chosen by the system and logged */
+    const char *client_endpoint;    /* of the coordinator */
+    const char *indices_folder;     /* Stage 3's; for /health only */
+    const char *state_folder;       /* holds stage4.db, the result store when it is SQLite */
+    result_store_options_t results; /* all zero: SQLite in the state folder */
+    int coordinator_timeout_ms;     /* 0: 5000; then the answer is 503 */
+    int body_timeout_ms;            /* 0: 10000; a request body must be here by then */
+    atomic_int *port;               /* set once it listens; NULL: nobody wants to know */
+    log_t *log;                     /* borrowed */
 } gateway_options_t;
 
 /* Runs until *stop is set, then finishes what it is answering. ERR_UNAVAILABLE naming the address

@@ -32,14 +32,17 @@ static int run(const config_t *config, error_t *error)
         return error_field(error, ERR_USAGE, "log_level",
                            "log_level must be debug, info, warning, error or off");
     log_t *log = log_new(stdout, level, "stage4-gateway");
-    const gateway_options_t options = {
+    char secret[CONFIG_SECRET_SIZE];
+    gateway_options_t options = {
         .http_listen = config_text(config, "http_listen"),
         .client_endpoint = config_text(config, "client_endpoint"),
         .indices_folder = config_text(config, "indices"),
         .state_folder = state ? state : STATE_DEFAULT,
         .log = log,
     };
-    int code = stop_signal_new(&stop, &signals, error);
+    int code = result_store_configure(config, secret, &options.results, error);
+    if (code == OK)
+        code = stop_signal_new(&stop, &signals, error);
     if (code == OK)
         code = gateway_run(&options, &stop, error);
     stop_signal_destroy(&signals);

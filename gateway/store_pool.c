@@ -2,23 +2,21 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct store_pool {
-    char *path;
+    result_store_options_t options;
     pthread_mutex_t lock;
     size_t idle_count;
     result_store_t *idle[STORE_POOL_LIMIT];
 };
 
-int store_pool_new(const char *path, store_pool_t **out, error_t *error)
+int store_pool_new(const result_store_options_t *options, store_pool_t **out, error_t *error)
 {
     store_pool_t *self = calloc(1, sizeof *self);
     *out = NULL;
-    if (!self || !(self->path = strdup(path))) {
-        free(self);
+    if (!self)
         return error_set(error, ERR_MEMORY, "out of memory");
-    }
+    self->options = *options;
     pthread_mutex_init(&self->lock, NULL);
     *out = self;
     return OK;
@@ -31,7 +29,6 @@ void store_pool_destroy(store_pool_t **self)
     for (size_t i = 0; i < (*self)->idle_count; i++)
         (*self)->idle[i]->verbs->close(&(*self)->idle[i]);
     pthread_mutex_destroy(&(*self)->lock);
-    free((*self)->path);
     free(*self);
     *self = NULL;
 }
@@ -45,11 +42,20 @@ int store_pool_take(store_pool_t *self, result_store_t **out, error_t *error)
     pthread_mutex_unlock(&self->lock);
     if (*out)
         return OK;
-    if (result_store_open_sqlite(self->path, 1, out, error) == OK)
+    if (result_store_open(&self->options, 1, out, error) == OK)
         return OK;
     if (error)
         error->code = ERR_UNAVAILABLE; /* to a client all reasons are one: not now */
     return ERR_UNAVAILABLE;
+}
+
+int store_pool_try(store_pool_t *self, error_t *error)
+{
+    result_store_t *store = NULL;
+    int code = result_store_open(&self->options, 1, &store, error);
+    if (code == OK)
+        store_pool_give(self, store, 0);
+    return code;
 }
 
 void store_pool_give(store_pool_t *self, result_store_t *store, int broken)

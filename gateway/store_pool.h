@@ -12,10 +12,13 @@
 
 typedef struct store_pool store_pool_t;
 
-/* Copies `path`. */
-int store_pool_new(const char *path, store_pool_t **out, error_t *error);
+/* Copies the options, but not the texts in them: those stay until the pool is destroyed. */
+int store_pool_new(const result_store_options_t *options, store_pool_t **out, error_t *error);
 /* Every handle must be back. */
 void store_pool_destroy(store_pool_t **self);
+
+/* Opens a handle, to see whether it can be done. The code is that of result_store_open(). */
+int store_pool_try(store_pool_t *self, error_t *error);
 
 /* A handle of the caller's own until it is given back. Whatever keeps the store from opening is
  * ERR_UNAVAILABLE. */

@@ -6,6 +6,7 @@
 #ifndef STAGE4_COORDINATOR_STORE_LEDGER_H
 #define STAGE4_COORDINATOR_STORE_LEDGER_H
 
+#include "common/config.h"
 #include "common/error.h"
 #include "common/sha256.h"
 #include "coordinator/core/job_state.h"
@@ -99,5 +100,14 @@ typedef struct {
 
 /* As the functions above; ERR_USAGE with the field "ledger" for another kind. */
 int ledger_open(const ledger_options_t *options, ledger_t **out, error_t *warning, error_t *error);
+
+/* From the settings; paths stay NULL. `out` borrows from `config` and `secret`. ERR_USAGE with the
+ * setting at fault. */
+int ledger_configure(const config_t *config, char secret[CONFIG_SECRET_SIZE], ledger_options_t *out,
+                     error_t *error);
+
+#define LEDGER_WORDS_SIZE 320
+/* "redis at 127.0.0.1:6379, database 6": for people. */
+void ledger_describe(const ledger_options_t *options, char out[LEDGER_WORDS_SIZE]);
 
 #endif

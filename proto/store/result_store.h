@@ -10,6 +10,7 @@
 #ifndef STAGE4_PROTO_STORE_RESULT_STORE_H
 #define STAGE4_PROTO_STORE_RESULT_STORE_H
 
+#include "common/config.h"
 #include "common/error.h"
 #include "common/level.h"
 
@@ -155,5 +156,15 @@ typedef struct {
 /* As the functions above; ERR_USAGE with the field "results" for another kind. */
 int result_store_open(const result_store_options_t *options, int read_only, result_store_t **out,
                       error_t *error);
+
+/* From the settings; the path stays NULL. `out` borrows from `config` and `secret`. ERR_USAGE with
+ * the setting at fault. */
+int result_store_configure(const config_t *config, char secret[CONFIG_SECRET_SIZE],
+                           result_store_options_t *out, error_t *error);
+
+#define RESULT_STORE_WORDS_SIZE 320
+/* "postgres at 127.0.0.1:5432, database stage4_clustering, user stage4_user": for people. */
+void result_store_describe(const result_store_options_t *options,
+                           char out[RESULT_STORE_WORDS_SIZE]);
 
 #endif
