@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What attackers, full disks and broken neighbours do to us: a clear answer, nothing half written, and
-everybody else's job as before."""
+"""What attackers, full disks and broken neighbours do to us: a clear answer, nothing half written,
+and everybody else's job as before."""
 import hashlib
 import os
 import pathlib
@@ -204,27 +204,39 @@ def frame(body, more=0, length=None):
     return bytes([more | 2]) + struct.pack(">Q", len(body) if length is None else length) + body
 
 
+def throw(endpoint, greeting, piece):
+    """The greetings wait for each other; being refused in the middle is as good as being read."""
+    connection = socket.create_connection(("127.0.0.1", int(endpoint.split(":")[2])), timeout=0.2)
+    try:
+        connection.sendall(greeting)
+        if greeting:
+            Liar.take(connection, 64)
+        connection.sendall(piece)
+        while connection.recv(65536):
+            pass
+    except OSError:
+        pass
+    connection.close()
+
+
 def garbage_at_the_sockets_does_no_harm():
     chance = random.Random(11)
     with Cluster(DATA).start_all(workers=1) as cluster:
         expected = reference(cluster, EVENTS)
-        pieces = [chance.randbytes(2000),
-                  GREETING + READY + frame(b"x", length=2**63 - 1),
-                  GREETING + READY + b"".join(frame(b"a", 1) for _ in range(5000)) + frame(b"b"),
-                  GREETING + READY + frame(b"\x91" * 100000) + frame(b"\xdf\xff\xff\xff\xff")
+        pieces = [READY + frame(b"x", length=2**63 - 1),
+                  READY + b"".join(frame(b"a", 1) for _ in range(5000)) + frame(b"b"),
+                  READY + frame(b"\x91" * 100000) + frame(b"\xdf\xff\xff\xff\xff")
                   + frame(b"\x81\xa1m\xa5hello") + frame(b"")]
-        pieces += [GREETING + READY + b"".join(frame(chance.randbytes(chance.randrange(200)),
-                                                     chance.random() < 0.3) for _ in range(100))
+        pieces += [READY + b"".join(frame(chance.randbytes(chance.randrange(200)),
+                                          chance.random() < 0.3) for _ in range(100))
                    for _ in range(10)]
         for endpoint in (cluster.client, cluster.worker_endpoint):
+            throw(endpoint, b"", chance.randbytes(2000))
             for piece in pieces:
-                connection = socket.create_connection(("127.0.0.1", int(endpoint.split(":")[2])))
-                try:
-                    connection.sendall(piece)
-                except OSError:
-                    pass  # refused in the middle: as good
-                connection.close()
+                throw(endpoint, GREETING, piece)
         assert reference(cluster, EVENTS) == expected
+        log = "".join(path.read_text() for path in cluster.folder.glob("*coordinator.log"))
+        assert log.count("message_dropped") > 100 and log.count("request_dropped") > 100
         everybody_lives(cluster)
 
 
