@@ -11,7 +11,17 @@
  *                  partition_window i32[P] (days either way, -1 none); partition_name strings[P];
  *                  dimension u32[1]
  * kind "stage"     see stage.h
- * kind "knn"       result of a `knn` task; q = slots of its segments, in order:
+ * kind "rotation"  result of the `rotate` task: width u32[2] (numbers of the head, of a whole code:
+ *                  h <= w, multiples of 64); basis f32[w*d]; offset f32[w]; scale f64[1]; stretch
+ *                  f64[1] (worker/compute/codes.h); cell f32[c*h]
+ * kind "coded"     result of an `encode` task; q = slots of its segments, in order: code u8[q*w]
+ *                  (int8), residual_head f32[q], residual f32[q], cell u32[q] (the nearest)
+ * kind "codes"     all of them by *place*: width u32[2], scale f64[1], stretch f64[1], code u8[n*w],
+ *                  residual_head f32[n], residual f32[n] (INFINITY: no code)
+ * kind "order"     slot u32[n]: the slot at each place. A partition has the same range of places as
+ *                  of slots; without a window those of one cell stand together
+ * kind "knn"       result of a `knn` task; q = slots (with an order: places) of its segments, in
+ *                  order:
  *                  neighbour u32[q*k] (slots, UINT32_MAX pads), d2 f32[q*k] (INFINITY pads), each
  *                  row sorted by (d2, slot), the row itself not among them
  * kind "reach_in"  input of a reach round, sorted by slot: query u32[Q]; core f32[n] (d2 of the

@@ -4,7 +4,7 @@
  * which is why a crash in the middle costs nothing but time. It reads payloads from the spool and
  * leaves the next stage's inputs there. It is called from the coordinator's merge thread.
  *
- *   hdbscan:  plan -> knn -> (reach)* -> summarise -> last
+ *   hdbscan:  plan -> (rotate -> encode) -> knn -> (reach)* -> summarise -> last
  *   kmeans:   plan -> seed -> (assign)+ -> summarise -> last */
 #ifndef STAGE4_COORDINATOR_MERGE_ADVANCE_H
 #define STAGE4_COORDINATOR_MERGE_ADVANCE_H

@@ -3,6 +3,7 @@
  * State columns after the knn stage: knn_stage u8[32], knn_result u8[32*T] (the lists stay in the
  * spool), round u32[1], searched u64[1], certified u64[1] (edges that needed no search), and the
  * spanning forest so far (boruvka.h): forest_*, found_*, bound_* as columns a, b, weight. */
+#include "coordinator/merge/coding.h"
 #include "coordinator/merge/hierarchy.h"
 #include "coordinator/merge/neighbours.h"
 #include "coordinator/merge/steps.h"
@@ -15,6 +16,10 @@
 
 /* A screened pair costs 1,536 floating point operations: 1 to 3 s of one core at 25 to 75 GF/s. */
 #define PAIRS_A_TASK 50000000u
+/* By codes a pair costs a tenth of that, and a task reads all columns: many rows must share them. */
+#define CODED_PAIRS_A_TASK 340000000u
+#define CODED_SLOTS_A_SEGMENT 4096u
+#define CODED_QUERY_PAIRS_A_TASK 80000000u
 #define SLOTS_A_SEGMENT 256u
 #define QUERIES_A_SEGMENT 128u
 /* Enough that four fifths of the tree need no search; a wider list costs memory and merge time. */
@@ -50,23 +55,53 @@ static int all_noise(step_t *self, advance_output_t *out, error_t *error)
     return code;
 }
 
+static int find_neighbours(step_t *self, const coding_t *coding, advance_output_t *out,
+                           error_t *error);
+
 int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error)
 {
     const plan_t *plan = &self->checkpoint.plan;
     const job_spec_t *spec = self->input->spec;
     if (plan_largest_partition(plan) < spec->min_cluster_size)
         return all_noise(self, out, error);
+    if (coding_pays(spec, plan, neighbour_count(spec, plan)))
+        return coding_begin(self, out, error);
+    return find_neighbours(self, NULL, out, error);
+}
+
+static int find_neighbours(step_t *self, const coding_t *coding, advance_output_t *out,
+                           error_t *error)
+{
+    const plan_t *plan = &self->checkpoint.plan;
+    const job_spec_t *spec = self->input->spec;
     task_cutter_t cutter;
-    task_cutter_init(&cutter, TASK_KNN, PAIRS_A_TASK, SLOTS_A_SEGMENT);
+    task_cutter_init(&cutter, TASK_KNN, coding != NULL ? CODED_PAIRS_A_TASK : PAIRS_A_TASK,
+                     coding != NULL ? CODED_SLOTS_A_SEGMENT : SLOTS_A_SEGMENT);
     for (uint32_t p = 0; p < plan->partition_count; p++)
         if (plan_partition_size(plan, p) >= spec->min_cluster_size)
             task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
                             plan_pairs(plan, p));
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
+    if (coding != NULL) {
+        task_cutter_input(&cutter, "order", &coding->order);
+        task_cutter_input(&cutter, "codes", &coding->codes);
+    }
     task_cutter_param(&cutter, "k", neighbour_count(spec, plan));
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
     snprintf(out->phase, sizeof out->phase, "neighbours");
     return checkpoint_leave(self->input, &cutter, &writer, out, error);
+}
+
+int hdbscan_after_rotate(step_t *self, advance_output_t *out, error_t *error)
+{
+    return coding_after_rotate(self, out, error);
+}
+
+int hdbscan_after_encode(step_t *self, advance_output_t *out, error_t *error)
+{
+    coding_t coding;
+    int code = coding_after_encode(self, &coding, error);
+    return code == OK ? find_neighbours(self, &coding, out, error) : code;
 }
 
 /* ---- the state between two rounds ---- */
@@ -223,6 +258,14 @@ static int save_queries(const tree_t *self, const boruvka_queries_t *queries, sh
     return payload_save(self->step->input, &writer, out, error);
 }
 
+static const sha256_t *stage_input(const stage_t *stage, const char *name)
+{
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (!strcmp(stage->inputs[i].name, name))
+            return &stage->inputs[i].sha256;
+    return NULL;
+}
+
 static int ask(tree_t *self, const boruvka_queries_t *queries, advance_output_t *out,
                error_t *error)
 {
@@ -233,10 +276,17 @@ static int ask(tree_t *self, const boruvka_queries_t *queries, advance_output_t 
         return code;
     self->round++;
     self->searched += queries->count;
-    task_cutter_init(&cutter, TASK_REACH, PAIRS_A_TASK, QUERIES_A_SEGMENT);
+    const sha256_t *order = stage_input(&self->knn_stage, "order");
+    const sha256_t *codes = stage_input(&self->knn_stage, "codes");
+    task_cutter_init(&cutter, TASK_REACH, codes != NULL ? CODED_QUERY_PAIRS_A_TASK : PAIRS_A_TASK,
+                     QUERIES_A_SEGMENT);
     cut_queries(&self->step->checkpoint.plan, queries, &cutter);
     task_cutter_input(&cutter, "plan", &self->step->checkpoint.plan_sha);
     task_cutter_input(&cutter, "reach_in", &reach_in);
+    if (order != NULL && codes != NULL) {
+        task_cutter_input(&cutter, "order", order);
+        task_cutter_input(&cutter, "codes", codes);
+    }
     columns_writer_t *writer = write_state(self);
     snprintf(out->phase, sizeof out->phase, "tree, round %u", self->round);
     return checkpoint_leave(self->step->input, &cutter, &writer, out, error);

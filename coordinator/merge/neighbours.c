@@ -58,25 +58,26 @@ static int check_list(const uint32_t *neighbour, const float *d2, uint32_t k, ui
     return OK;
 }
 
-static int take_segment(neighbours_t *self, const segment_t *segment, const uint32_t *neighbour,
-                        const float *d2, error_t *error)
+/* `order`: the slot at each place, when segments count places; NULL when they count slots. */
+static int take_segment(neighbours_t *self, const segment_t *segment, const uint32_t *order,
+                        const uint32_t *neighbour, const float *d2, error_t *error)
 {
     uint32_t k = self->lists.k;
     uint32_t begin = self->lists.partition_begin[segment->partition];
     uint32_t end = self->lists.partition_begin[segment->partition + 1];
-    size_t entries = (size_t)(segment->end - segment->begin) * k;
-    for (uint32_t slot = segment->begin; slot < segment->end; slot++) {
-        size_t at = (size_t)(slot - segment->begin) * k;
+    for (uint32_t place = segment->begin; place < segment->end; place++) {
+        uint32_t slot = order != NULL ? order[place] : place;
+        size_t at = (size_t)(place - segment->begin) * k;
         int code = check_list(neighbour + at, d2 + at, k, slot, begin, end, error);
         if (code != OK)
             return code;
+        memcpy(self->neighbour + (size_t)slot * k, neighbour + at, k * sizeof *neighbour);
+        memcpy(self->d2 + (size_t)slot * k, d2 + at, k * sizeof *d2);
     }
-    memcpy(self->neighbour + (size_t)segment->begin * k, neighbour, entries * sizeof *neighbour);
-    memcpy(self->d2 + (size_t)segment->begin * k, d2, entries * sizeof *d2);
     return OK;
 }
 
-static int take_task(neighbours_t *self, const stage_t *stage, uint32_t task,
+static int take_task(neighbours_t *self, const stage_t *stage, const uint32_t *order, uint32_t task,
                      const payload_t *result, error_t *error)
 {
     const uint32_t *neighbour;
@@ -90,7 +91,7 @@ static int take_task(neighbours_t *self, const stage_t *stage, uint32_t task,
         code = payload_f32(result, "d2", slots * k, &d2, error);
     for (uint32_t s = from; s < to && code == OK; s++) {
         const segment_t *segment = &stage->segments[s];
-        code = take_segment(self, segment, neighbour, d2, error);
+        code = take_segment(self, segment, order, neighbour, d2, error);
         neighbour += (size_t)(segment->end - segment->begin) * k;
         d2 += (size_t)(segment->end - segment->begin) * k;
     }
@@ -117,23 +118,44 @@ static uint32_t stage_param(const stage_t *stage, const char *name)
     return 0;
 }
 
+/* The order the stage was cut by; *slots stays NULL when it had none. */
+static int open_order(payload_t *self, const advance_input_t *input, const plan_t *plan,
+                      const stage_t *stage, const uint32_t **slots, error_t *error)
+{
+    const sha256_t *sha256 = NULL;
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (!strcmp(stage->inputs[i].name, "order"))
+            sha256 = &stage->inputs[i].sha256;
+    if (sha256 == NULL)
+        return OK;
+    int code = payload_open(self, input, sha256, "order", error);
+    if (code == OK)
+        code = payload_u32(self, "slot", plan->count, slots, error);
+    return code;
+}
+
 int neighbours_read(neighbours_t *self, const advance_input_t *input, const plan_t *plan,
                     const stage_t *stage, const sha256_t *results, uint32_t min_samples,
                     error_t *error)
 {
+    payload_t order = {0};
+    const uint32_t *slots = NULL;
     int code = allocate(self, plan, stage_param(stage, "k"), error);
+    if (code == OK)
+        code = open_order(&order, input, plan, stage, &slots, error);
     for (uint32_t t = 0; t < stage->task_count && code == OK; t++) {
         payload_t result = {0};
         code = advance_stopped(input, error);
         if (code == OK)
             code = payload_open(&result, input, &results[t], "knn", error);
         if (code == OK)
-            code = take_task(self, stage, t, &result, error);
+            code = take_task(self, stage, slots, t, &result, error);
         payload_close(&result);
         /* Blame is for tasks of the stage that has just finished; an older one cannot run again. */
         if (code != OK)
             code = results == input->results ? result_blame(t, code, error) : code;
     }
+    payload_close(&order);
     if (code == OK)
         find_core(self, min_samples);
     else

@@ -90,4 +90,8 @@ uint32_t compute_threads(const compute_t *self) { return pool_threads(self->pool
 pool_t *compute_pool(compute_t *self) { return self->pool; }
 const dist2_backend_t *compute_dist2(const compute_t *self) { return self->dist2; }
 product_fn compute_product(const compute_t *self) { return self->product; }
+const int8_kernel_t *compute_int8(const compute_t *self)
+{
+    return int8_kernel_for(self->dist2->name);
+}
 survivors_fn compute_survivors(const compute_t *self) { return self->kernel->survivors; }

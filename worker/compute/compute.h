@@ -8,6 +8,7 @@
 
 #include "common/dist2.h"
 #include "common/error.h"
+#include "worker/compute/int8.h"
 #include "worker/compute/pool.h"
 #include "worker/compute/product.h"
 
@@ -35,5 +36,6 @@ pool_t *compute_pool(compute_t *self);
 const dist2_backend_t *compute_dist2(const compute_t *self);
 product_fn compute_product(const compute_t *self); /* NULL: nothing is screened */
 survivors_fn compute_survivors(const compute_t *self);
+const int8_kernel_t *compute_int8(const compute_t *self);
 
 #endif

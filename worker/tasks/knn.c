@@ -1,5 +1,6 @@
 /* knn.c - the k nearest neighbours of ranges of slots, within their partitions and windows. */
 #include "proto/worker_message.h"
+#include "worker/tasks/codes_view.h"
 #include "worker/tasks/neighbours.h"
 
 #include <stdlib.h>
@@ -120,6 +121,8 @@ int task_knn(task_state_t *state, uint8_t **payload, size_t *length, error_t *er
         code = task_state_slots(state, &slots, error);
     if (code)
         return code;
+    if (codes_view_given(state))
+        return task_knn_coded(state, slots, (size_t)k, payload, length, error);
     knn_t *self = calloc(1, sizeof *self);
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for a knn task");

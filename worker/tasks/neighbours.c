@@ -1,5 +1,6 @@
 #include "worker/tasks/neighbours.h"
 
+#include "worker/tasks/nearest.h"
 #include "worker/tasks/select.h"
 
 #include <math.h>
@@ -48,25 +49,6 @@ static float bound_of_tile(const neighbours_t *self, size_t row, const vectors_t
     return screen_upper(&self->state->screen, self->rows->norm2[row], tile->bound_max, key);
 }
 
-/* Puts (d2, slot) where it belongs among the k of the row; returns 0 when it is beyond them. */
-static int offer(neighbours_t *self, size_t row, float d2, uint32_t slot)
-{
-    float *distances = self->d2 + row * self->k;
-    uint32_t *slots = self->slot + row * self->k;
-    size_t place = self->k;
-    while (place &&
-           (d2 < distances[place - 1] || (d2 == distances[place - 1] && slot < slots[place - 1])))
-        place--;
-    if (place == self->k)
-        return 0;
-    size_t moved = self->k - 1 - place;
-    memmove(distances + place + 1, distances + place, moved * sizeof *distances);
-    memmove(slots + place + 1, slots + place, moved * sizeof *slots);
-    distances[place] = d2;
-    slots[place] = slot;
-    return 1;
-}
-
 /* The columns of the range that the product does not rule out, as positions in the range. */
 static size_t survivors_of(const neighbours_t *self, const vectors_t *tile, range_t range,
                            float row_bound, const sweep_row_t *scratch)
@@ -105,7 +87,9 @@ void neighbours_visit(neighbours_t *self, size_t row, const vectors_t *tile,
             continue; /* the list has become better since the row was screened */
         float d2 = dist2(self->rows->values + row * dimension, tile->values + column * dimension,
                          dimension);
-        if (offer(self, row, d2, slot) && *farthest < limit) {
+        if (nearest_offer(self->d2 + row * self->k, self->slot + row * self->k, self->k, d2,
+                          slot) &&
+            *farthest < limit) {
             limit = *farthest;
             row_bound = screen_row_bound(screen, self->rows->norm2[row], limit);
         }

@@ -3,36 +3,9 @@
  * The weight of (q, j) is max(core_q, core_j, d2(q, j)). Edges are ordered by (weight, smaller
  * slot, larger slot); for one q that is the order (weight, j). Every query keeps its own best: one
  * shared by a component would make the result depend on which thread was first. */
-#include "worker/tasks/sweep.h"
+#include "worker/tasks/reach.h"
 
-#include <math.h>
 #include <stdlib.h>
-
-typedef struct {
-    columns_t *columns;
-    uint32_t query_count;
-    const uint32_t *query;
-    const float *core;
-    const uint32_t *component;
-    const float *floor;
-} reach_in_t;
-
-typedef struct {
-    const task_state_t *state;
-    reach_in_t in;
-    sweep_t *sweep;
-    vectors_t rows;
-    band_t bands[BLOCK_ROWS];
-    uint32_t positions[BLOCK_ROWS]; /* of the rows, in `query` */
-    float best[BLOCK_ROWS];         /* the lightest weight so far; the floor as long as none is */
-    uint32_t best_slot[BLOCK_ROWS]; /* SLOT_NONE: none yet */
-    band_t columns;                 /* what is left to look at for this block */
-    float heaviest;                 /* no row of the block takes a heavier edge */
-    int mixed;                      /* the rows are of several components */
-    uint32_t component;             /* of all rows, unless mixed */
-    uint32_t *found_slot;           /* results, per query of the segments */
-    float *found_weight;
-} reach_t;
 
 static int read_in(reach_in_t *self, uint32_t slots, error_t *error)
 {
@@ -76,125 +49,7 @@ static int check_segment(const reach_t *self, const segment_t *segment, error_t 
     return plan_view_check(&self->state->plan, &slots, error);
 }
 
-/* A column that some row of the block may be joined with at a weight it would take. */
-static int eligible(const reach_t *self, uint32_t slot)
-{
-    return self->in.core[slot] <= self->heaviest &&
-           (self->mixed || self->in.component[slot] != self->component);
-}
-
-static int fill(void *context, vectors_t *tile, error_t *error)
-{
-    reach_t *self = context;
-    tile->count = 0;
-    while (self->columns.begin < self->columns.end && tile->count < TILE_COLUMNS) {
-        uint32_t slot = self->columns.begin++;
-        if (eligible(self, slot))
-            tile->slots[tile->count++] = slot;
-    }
-    return vectors_read(tile, &self->state->plan, self->state->context->index, &self->state->screen,
-                        error);
-}
-
-/* No edge is lighter than the row's own core, and equals come with larger slots. */
-static int settled(const reach_t *self, size_t row, const vectors_t *tile)
-{
-    return self->best_slot[row] < tile->slots[0] &&
-           self->best[row] == self->in.core[self->rows.slots[row]];
-}
-
-static int wants(const void *context, size_t begin, size_t end, const vectors_t *tile)
-{
-    const reach_t *self = context;
-    for (size_t row = begin; row < end; row++) {
-        range_t range = vectors_range(tile, self->bands[row]);
-        if (range.begin < range.end && !settled(self, row, tile))
-            return 1;
-    }
-    return 0;
-}
-
-/* Would an edge of that weight to `slot` replace the best of the row? Infinite ones never. */
-static int better(const reach_t *self, size_t row, float weight, uint32_t slot)
-{
-    return weight < INFINITY &&
-           (weight < self->best[row] || (weight == self->best[row] && slot < self->best_slot[row]));
-}
-
-/* Measures the edge from the row to a column, unless component or core already rule it out. */
-static void consider(reach_t *self, size_t row, const vectors_t *tile, size_t column)
-{
-    const reach_in_t *in = &self->in;
-    uint32_t slot = tile->slots[column];
-    uint32_t query = self->rows.slots[row];
-    float least = fmaxf(in->core[slot], in->core[query]);
-    if (in->component[slot] == in->component[query] || !better(self, row, least, slot))
-        return;
-    size_t dimension = self->rows.dimension;
-    float weight = compute_dist2(self->state->context->compute)
-                       ->one(self->rows.values + row * dimension, tile->values + column * dimension,
-                             dimension);
-    weight = fmaxf(weight, least);
-    if (!better(self, row, weight, slot))
-        return;
-    self->best[row] = weight;
-    self->best_slot[row] = slot;
-}
-
-/* While a row would take anything, the column that looks nearest is measured first: its weight
- * rules most others out. */
-static void consider_nearest(reach_t *self, size_t row, const vectors_t *tile, range_t range,
-                             const float *product)
-{
-    uint32_t component = self->in.component[self->rows.slots[row]];
-    size_t nearest = range.end;
-    float least = INFINITY;
-    for (size_t column = range.begin; column < range.end; column++) {
-        float half = tile->bound[column] - product[column];
-        uint32_t slot = tile->slots[column];
-        if (half < least && self->in.component[slot] != component &&
-            isfinite(self->in.core[slot])) {
-            least = half;
-            nearest = column;
-        }
-    }
-    if (nearest < range.end)
-        consider(self, row, tile, nearest);
-}
-
-static void visit(void *context, size_t row, const vectors_t *tile, const sweep_row_t *scratch)
-{
-    reach_t *self = context;
-    range_t range = vectors_range(tile, self->bands[row]);
-    const float *product = scratch->product;
-    if (range.begin == range.end || settled(self, row, tile))
-        return;
-    if (!product) {
-        for (size_t column = range.begin; column < range.end; column++)
-            consider(self, row, tile, column);
-        return;
-    }
-    if (isinf(self->best[row]))
-        consider_nearest(self, row, tile, range, product);
-    const screen_t *screen = &self->state->screen;
-    float limit = self->best[row];
-    float row_bound = screen_row_bound(screen, self->rows.norm2[row], limit);
-    size_t count = compute_survivors(self->state->context->compute)(
-        product + range.begin, tile->bound + range.begin, row_bound, range.end - range.begin,
-        scratch->survivors);
-    for (size_t i = 0; i < count; i++) {
-        size_t column = range.begin + scratch->survivors[i];
-        if (product[column] < tile->bound[column] + row_bound)
-            continue; /* a lighter edge was found since the row was screened */
-        consider(self, row, tile, column);
-        if (self->best[row] < limit) {
-            limit = self->best[row];
-            row_bound = screen_row_bound(screen, self->rows.norm2[row], limit);
-        }
-    }
-}
-
-/* Sets the block's rows and what they have in common; rows.count and positions are set. */
+/* Sets the block's rows and what they have in common; count and positions are set. */
 static void describe_block(reach_t *self, uint32_t partition)
 {
     const reach_in_t *in = &self->in;
@@ -203,9 +58,9 @@ static void describe_block(reach_t *self, uint32_t partition)
     self->heaviest = 0;
     self->mixed = 0;
     self->component = in->component[in->query[self->positions[0]]];
-    for (size_t i = 0; i < self->rows.count; i++) {
+    for (size_t i = 0; i < self->count; i++) {
         uint32_t slot = in->query[self->positions[i]];
-        self->rows.slots[i] = slot;
+        self->slots[i] = slot;
         self->bands[i] = plan_view_band(plan, partition, slot);
         self->best[i] = in->floor[self->positions[i]];
         self->best_slot[i] = SLOT_NONE;
@@ -219,18 +74,14 @@ static void describe_block(reach_t *self, uint32_t partition)
     }
 }
 
-/* The rows of the block are positions[0 .. rows.count); `first` is the place of query `begin` in
+/* The rows of the block are positions[0 .. count); `first` is the place of query `begin` in
  * the results. */
 static int run_block(reach_t *self, uint32_t partition, uint32_t begin, size_t first,
                      error_t *error)
 {
-    const visitor_t visitor = {fill, wants, visit, self};
     describe_block(self, partition);
-    int code = vectors_read(&self->rows, &self->state->plan, self->state->context->index,
-                            &self->state->screen, error);
-    if (!code)
-        code = sweep_run(self->sweep, &self->rows, &visitor, error);
-    for (size_t i = 0; i < self->rows.count && !code; i++) {
+    int code = self->search->block(self->searching, error);
+    for (size_t i = 0; i < self->count && !code; i++) {
         size_t place = first + (self->positions[i] - begin);
         self->found_slot[place] = self->best_slot[i];
         self->found_weight[place] = self->best[i];
@@ -276,9 +127,9 @@ static int run_segment(reach_t *self, const segment_t *segment, size_t first, er
         self->found_slot[first + i] = SLOT_NONE;
     size_t count = order_queries(self, segment, places);
     int code = OK;
-    for (size_t done = 0; done < count && !code; done += self->rows.count) {
-        self->rows.count = count - done < BLOCK_ROWS ? count - done : BLOCK_ROWS;
-        for (size_t i = 0; i < self->rows.count; i++)
+    for (size_t done = 0; done < count && !code; done += self->count) {
+        self->count = count - done < BLOCK_ROWS ? count - done : BLOCK_ROWS;
+        for (size_t i = 0; i < self->count; i++)
             self->positions[i] = places[done + i].position;
         code = run_block(self, segment->partition, segment->begin, first, error);
     }
@@ -326,10 +177,7 @@ static int run_all(reach_t *self, uint8_t **payload, size_t *length, error_t *er
     if (!from || !self->found_slot || !self->found_weight)
         code = error_set(error, ERR_MEMORY, "no memory for %zu queries", queries);
     if (!code)
-        code = vectors_init(&self->rows, queries < BLOCK_ROWS ? queries : BLOCK_ROWS,
-                            self->state->dimension, error);
-    if (!code)
-        code = sweep_new(self->state, &self->sweep, error);
+        code = self->search->open(self, &self->searching, error);
     size_t first = 0;
     for (uint32_t s = 0; s < task->segment_count && !code; s++) {
         code = run_segment(self, &task->segments[s], first, error);
@@ -347,14 +195,14 @@ int task_reach(task_state_t *state, uint8_t **payload, size_t *length, error_t *
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for a reach task");
     self->state = state;
+    self->search = codes_view_given(state) ? &reach_coded : &reach_plain;
     int code = task_state_input(state, "reach_in", &self->in.columns, error);
     if (!code)
         code = read_in(&self->in, state->plan.slots, error);
     if (!code)
         code = run_all(self, payload, length, error);
     columns_close(&self->in.columns);
-    sweep_destroy(&self->sweep);
-    vectors_clear(&self->rows);
+    self->search->close(&self->searching);
     free(self->found_slot);
     free(self->found_weight);
     free(self);

@@ -15,13 +15,19 @@ typedef struct {
     size_t dimension;
 } task_state_t;
 
-/* One file a kind: knn.c, reach.c, seed.c, assign.c, summarise.c. */
+/* One file a kind: knn.c, reach.c, seed.c, assign.c, summarise.c, rotate.c, encode.c. */
 typedef int (*task_kind_fn)(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_knn(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_reach(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_seed(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_assign(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_summarise(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
+
+int task_rotate(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
+int task_encode(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
+/* knn.c and reach.c give these their work when the task has codes. */
+int task_knn_coded(task_state_t *state, size_t places, size_t k, uint8_t **payload, size_t *length,
+                   error_t *error);
 
 /* The input of that name, opened as a payload of that kind. ERR_PROTOCOL when the task has none. */
 int task_state_input(const task_state_t *state, const char *name, columns_t **out, error_t *error);

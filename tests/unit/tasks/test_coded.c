@@ -1,0 +1,441 @@
+/* What is found by codes is what is found without, on friendly and on hostile geometry. */
+#include "task_fixture.h"
+
+#include "worker/compute/int8.h"
+
+typedef void (*shape_fn)(float *vector, uint32_t slot, size_t dimension, uint64_t *state);
+
+static void around_centres(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    uint64_t centre = slot % 9;
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] = fixture_unit(&centre) + 0.4f * fixture_unit(state);
+    fixture_normalise(vector, dimension);
+}
+
+static void all_equal(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    uint64_t one = 77;
+    (void)slot;
+    (void)state;
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] = fixture_unit(&one);
+    fixture_normalise(vector, dimension);
+}
+
+static void many_duplicates(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    uint64_t one = 1 + slot % 5;
+    (void)state;
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] = fixture_unit(&one);
+    fixture_normalise(vector, dimension);
+}
+
+/* Corners of a simplex: every pair is as far apart as every other. */
+static void equidistant(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    (void)state;
+    memset(vector, 0, dimension * sizeof *vector);
+    vector[slot % dimension] = 1;
+}
+
+static void one_dimension_dominates(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] = 1e-4f * fixture_unit(state);
+    vector[slot % 2 ? 3 : 4] = 1;
+}
+
+/* Crowds so tight that all of a crowd has one code. */
+static void crowds_of_1e_7(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    uint64_t centre = slot % 3;
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] = fixture_unit(&centre);
+    fixture_normalise(vector, dimension);
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] += 1e-7f * fixture_unit(state);
+}
+
+/* Beside a few large vectors the others quantise to zero. */
+static void most_become_zero(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] = (slot % 50 ? 1e-5f : 10.0f) * fixture_unit(state);
+}
+
+static void lengths_of_all_sizes(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] = ldexpf(fixture_unit(state), (int)(slot % 40) - 20);
+}
+
+static void on_a_line_with_ties(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    (void)state;
+    memset(vector, 0, dimension * sizeof *vector);
+    vector[7] = (float)(slot * 7 % 31) / 32;
+}
+
+static void zeros(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    (void)slot;
+    (void)state;
+    memset(vector, 0, dimension * sizeof *vector);
+}
+
+static const struct {
+    const char *name;
+    shape_fn fill;
+} SHAPES[] = {
+    {"around centres", around_centres},
+    {"all equal", all_equal},
+    {"many duplicates", many_duplicates},
+    {"equidistant", equidistant},
+    {"one dimension dominates", one_dimension_dominates},
+    {"crowds of 1e-7", crowds_of_1e_7},
+    {"most become zero", most_become_zero},
+    {"lengths of all sizes", lengths_of_all_sizes},
+    {"on a line with ties", on_a_line_with_ties},
+    {"zeros", zeros},
+};
+#define SHAPE_COUNT (sizeof SHAPES / sizeof *SHAPES)
+
+static void made_init(fixture_t *self, shape_fn fill, uint32_t slots, uint32_t dimension)
+{
+    uint64_t state = slots * 31 + dimension;
+    memset(self, 0, sizeof *self);
+    self->slots = slots;
+    self->dimension = dimension;
+    self->values = malloc((size_t)slots * dimension * sizeof *self->values);
+    self->rows = malloc(slots * sizeof *self->rows);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        self->rows[slot] = slots - 1 - slot;
+        fill(self->values + (size_t)slot * dimension, slot, dimension, &state);
+    }
+    fixture_write_index(self);
+    fixture_open_index(self, self->path);
+    fixture_common(self);
+    fixture_plan(self);
+    fixture_compute(self, 2, NULL, SCREEN_AUTO);
+}
+
+/* Sets the kind and takes away the inputs after the first `inputs`. */
+static void turn_to(fixture_t *self, task_kind_t kind, size_t inputs)
+{
+    self->task.kind = kind;
+    self->task.input_count = inputs;
+}
+
+static void every_partition(fixture_t *self)
+{
+    self->task.segment_count = 0;
+    for (uint32_t p = 0; p < self->partitions; p++)
+        fixture_segment(self, p, self->begin[p], self->begin[p + 1]);
+}
+
+static void put_rotation(fixture_t *self)
+{
+    size_t length;
+    every_partition(self);
+    turn_to(self, TASK_ROTATE, 1);
+    uint8_t *rotation = fixture_run(self, &length);
+    fixture_put(self, "rotation", rotation, length);
+}
+
+/* Places: within a partition without a window slots are turned round. */
+static uint32_t slot_at(const fixture_t *self, uint32_t place)
+{
+    for (uint32_t p = 0; p < self->partitions; p++)
+        if (place < self->begin[p + 1])
+            return self->day ? place : self->begin[p + 1] - 1 - (place - self->begin[p]);
+    return place;
+}
+
+static void put_order(fixture_t *self)
+{
+    uint32_t *slot = malloc((self->slots + 1) * sizeof *slot);
+    for (uint32_t place = 0; place < self->slots; place++)
+        slot[place] = slot_at(self, place);
+    columns_writer_t *writer = columns_writer_new("order");
+    columns_put(writer, "slot", COLUMN_U32, slot, self->slots);
+    fixture_finish_input(self, "order", writer);
+    free(slot);
+}
+
+/* Inputs plan, rotation, order, codes. */
+static void put_codes(fixture_t *self)
+{
+    size_t length;
+    uint8_t *rotation_bytes;
+    put_rotation(self);
+    turn_to(self, TASK_ENCODE, 2);
+    uint8_t *coded_bytes = fixture_run(self, &length);
+    columns_t *coded = fixture_result(coded_bytes, length, "coded");
+    rotation_bytes = self->inputs[1].bytes;
+    columns_t *rotation = fixture_result(rotation_bytes, self->inputs[1].length, "rotation");
+    const uint32_t *width = fixture_column(rotation, "width", COLUMN_U32, 2);
+    const uint8_t *code = fixture_column(coded, "code", COLUMN_U8, (size_t)self->slots * width[1]);
+    const float *head = fixture_column(coded, "residual_head", COLUMN_F32, self->slots);
+    const float *whole = fixture_column(coded, "residual", COLUMN_F32, self->slots);
+    uint8_t *placed = malloc((size_t)self->slots * width[1] + 1);
+    float *placed_head = malloc((self->slots + 1) * sizeof *placed_head);
+    float *placed_whole = malloc((self->slots + 1) * sizeof *placed_whole);
+    for (uint32_t place = 0; place < self->slots; place++) {
+        uint32_t slot = slot_at(self, place);
+        memcpy(placed + (size_t)place * width[1], code + (size_t)slot * width[1], width[1]);
+        placed_head[place] = head[slot];
+        placed_whole[place] = whole[slot];
+    }
+    put_order(self);
+    columns_writer_t *writer = columns_writer_new("codes");
+    columns_put(writer, "width", COLUMN_U32, width, 2);
+    columns_put(writer, "scale", COLUMN_F64, fixture_column(rotation, "scale", COLUMN_F64, 1), 1);
+    columns_put(writer, "stretch", COLUMN_F64, fixture_column(rotation, "stretch", COLUMN_F64, 1),
+                1);
+    columns_put(writer, "code", COLUMN_U8, placed, (size_t)self->slots * width[1]);
+    columns_put(writer, "residual_head", COLUMN_F32, placed_head, self->slots);
+    columns_put(writer, "residual", COLUMN_F32, placed_whole, self->slots);
+    columns_close(&coded);
+    columns_close(&rotation);
+    fixture_finish_input(self, "codes", writer);
+    free(coded_bytes);
+    free(placed);
+    free(placed_head);
+    free(placed_whole);
+}
+
+/* Lists by codes, brought from places to slots, are the plain ones to the last bit. */
+static void check_neighbours(fixture_t *self, uint32_t k, uint32_t **slots_out, float **d2_out)
+{
+    size_t length, count = (size_t)self->slots * k;
+    every_partition(self);
+    fixture_param(self, "k", k);
+    turn_to(self, TASK_KNN, 1);
+    uint8_t *plain_bytes = fixture_run(self, &length);
+    columns_t *plain = fixture_result(plain_bytes, length, "knn");
+    turn_to(self, TASK_KNN, 4);
+    uint8_t *coded_bytes = fixture_run(self, &length);
+    columns_t *coded = fixture_result(coded_bytes, length, "knn");
+    const uint32_t *plain_slot = fixture_column(plain, "neighbour", COLUMN_U32, count);
+    const uint32_t *coded_slot = fixture_column(coded, "neighbour", COLUMN_U32, count);
+    const float *plain_d2 = fixture_column(plain, "d2", COLUMN_F32, count);
+    const float *coded_d2 = fixture_column(coded, "d2", COLUMN_F32, count);
+    for (uint32_t place = 0; place < self->slots; place++) {
+        size_t at = (size_t)place * k, of = (size_t)slot_at(self, place) * k;
+        assert_memory_equal(coded_slot + at, plain_slot + of, k * sizeof *coded_slot);
+        assert_memory_equal(coded_d2 + at, plain_d2 + of, k * sizeof *coded_d2);
+    }
+    *slots_out = malloc(count * sizeof **slots_out + 1);
+    *d2_out = malloc(count * sizeof **d2_out + 1);
+    memcpy(*slots_out, plain_slot, count * sizeof **slots_out);
+    memcpy(*d2_out, plain_d2, count * sizeof **d2_out);
+    columns_close(&plain);
+    columns_close(&coded);
+    free(plain_bytes);
+    free(coded_bytes);
+}
+
+/* Components of slots that share a remainder, or all of a few neighbours; floors of all kinds. */
+static void put_reach_in(fixture_t *self, uint32_t k, const float *d2, uint64_t seed)
+{
+    uint64_t state = seed * 2 + 1;
+    uint32_t *query = malloc((self->slots + 1) * sizeof *query);
+    uint32_t *component = malloc((self->slots + 1) * sizeof *component);
+    float *core = malloc((self->slots + 1) * sizeof *core);
+    float *floor = malloc((self->slots + 1) * sizeof *floor);
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < self->slots; slot++) {
+        core[slot] = d2[(size_t)slot * k + (k > 2 ? 1 : 0)];
+        component[slot] = seed % 2 ? slot % 7 : slot / 20;
+    }
+    for (uint32_t slot = 0; slot < self->slots; slot++) {
+        if (fixture_random(&state) % 3 == 0)
+            continue;
+        query[count] = slot;
+        floor[count++] =
+            fixture_random(&state) % 4 ? d2[(size_t)slot * k + k - 1] * 1.1f : INFINITY;
+    }
+    columns_writer_t *writer = columns_writer_new("reach_in");
+    columns_put(writer, "query", COLUMN_U32, query, count);
+    columns_put(writer, "core", COLUMN_F32, core, self->slots);
+    columns_put(writer, "component", COLUMN_U32, component, self->slots);
+    columns_put(writer, "floor", COLUMN_F32, floor, count);
+    self->task.segment_count = 0;
+    uint32_t begin = 0;
+    for (uint32_t p = 0; p < self->partitions; p++) {
+        uint32_t end = begin;
+        while (end < count && query[end] < self->begin[p + 1])
+            end++;
+        fixture_segment(self, p, begin, end);
+        begin = end;
+    }
+    fixture_finish_input(self, "reach_in", writer);
+    free(query);
+    free(component);
+    free(core);
+    free(floor);
+}
+
+static void check_reach(fixture_t *self, uint32_t k, const float *d2, uint64_t seed)
+{
+    size_t plain_length, coded_length;
+    put_reach_in(self, k, d2, seed);
+    turn_to(self, TASK_REACH, 5);
+    uint8_t *coded = fixture_run(self, &coded_length);
+    snprintf(self->task.inputs[3].name, sizeof self->task.inputs[3].name, "unused");
+    uint8_t *plain = fixture_run(self, &plain_length);
+    snprintf(self->task.inputs[3].name, sizeof self->task.inputs[3].name, "codes");
+    assert_int_equal(plain_length, coded_length);
+    assert_memory_equal(plain, coded, plain_length);
+    free(plain);
+    free(coded);
+}
+
+static void check_all(fixture_t *self, uint32_t k)
+{
+    uint32_t *slots;
+    float *d2;
+    put_codes(self);
+    check_neighbours(self, k, &slots, &d2);
+    check_reach(self, k, d2, 1);
+    check_reach(self, k, d2, 2);
+    free(slots);
+    free(d2);
+}
+
+static void hostile_geometry_gives_the_plain_answer(void **state)
+{
+    static const uint32_t SLOTS[] = {1, 2, 5, 63, 65, 400};
+    static const uint32_t DIMENSIONS[] = {64, 100, 200};
+    (void)state;
+    for (size_t shape = 0; shape < SHAPE_COUNT; shape++)
+        for (size_t s = 0; s < sizeof SLOTS / sizeof *SLOTS; s++) {
+            fixture_t fixture;
+            made_init(&fixture, SHAPES[shape].fill, SLOTS[s], DIMENSIONS[(s + shape) % 3]);
+            print_message("%s, %u\n", SHAPES[shape].name, SLOTS[s]);
+            check_all(&fixture, 1 + (uint32_t)(s + shape) % 9);
+            fixture_clear(&fixture);
+        }
+}
+
+static void lists_longer_than_what_is_near_are_whole(void **state)
+{
+    (void)state;
+    for (uint32_t k = 255; k <= 257; k++) {
+        fixture_t fixture;
+        made_init(&fixture, around_centres, 256, 64);
+        check_all(&fixture, k);
+        fixture_clear(&fixture);
+    }
+}
+
+static void many_rows_of_768_dimensions_give_the_plain_answer(void **state)
+{
+    fixture_t fixture;
+    (void)state;
+    made_init(&fixture, around_centres, 3000, 768);
+    check_all(&fixture, 31);
+    fixture_clear(&fixture);
+}
+
+static void partitions_and_windows_give_the_plain_answer(void **state)
+{
+    (void)state;
+    for (int window = 0; window < 2; window++) {
+        fixture_t fixture;
+        made_init(&fixture, around_centres, 900, 128);
+        fixture.partitions = 3;
+        fixture.begin[1] = 10;
+        fixture.begin[2] = 500;
+        fixture.begin[3] = 900;
+        fixture_plan(&fixture);
+        if (window)
+            fixture_days(&fixture, 7);
+        check_all(&fixture, 6);
+        fixture_clear(&fixture);
+    }
+}
+
+static void every_back_end_gives_the_plain_answer(void **state)
+{
+    const dist2_backend_t *backends;
+    size_t count = dist2_backends(&backends);
+    (void)state;
+    for (size_t b = 0; b < count; b++)
+        for (uint32_t threads = 1; threads <= 3; threads += 2) {
+            fixture_t fixture;
+            made_init(&fixture, around_centres, 700, 192);
+            fixture_compute(&fixture, threads, &backends[b], b ? SCREEN_OWN : SCREEN_NONE);
+            check_all(&fixture, 9);
+            fixture_clear(&fixture);
+        }
+}
+
+/* Codes that claim nothing (INFINITY) rule nothing out, whatever their bytes. */
+static void rows_without_codes_are_compared_with_all(void **state)
+{
+    fixture_t fixture;
+    uint32_t *slots;
+    float *d2;
+    (void)state;
+    made_init(&fixture, around_centres, 300, 64);
+    put_codes(&fixture);
+    columns_t *codes = fixture_result(fixture.inputs[3].bytes, fixture.inputs[3].length, "codes");
+    float *head = (float *)(uintptr_t)fixture_column(codes, "residual_head", COLUMN_F32, 300);
+    float *whole = (float *)(uintptr_t)fixture_column(codes, "residual", COLUMN_F32, 300);
+    uint8_t *code =
+        (uint8_t *)(uintptr_t)fixture_column(codes, "code", COLUMN_U8, (size_t)300 * 64);
+    for (size_t place = 0; place < 300; place += 3) {
+        head[place] = whole[place] = place % 2 ? INFINITY : NAN;
+        memset(code + place * 64, 0x80, 64);
+    }
+    columns_close(&codes);
+    check_neighbours(&fixture, 5, &slots, &d2);
+    check_reach(&fixture, 5, d2, 1);
+    free(slots);
+    free(d2);
+    fixture_clear(&fixture);
+}
+
+static void codes_that_do_not_fit_are_refused(void **state)
+{
+    fixture_t fixture;
+    (void)state;
+    made_init(&fixture, around_centres, 100, 64);
+    put_codes(&fixture);
+    every_partition(&fixture);
+    fixture_param(&fixture, "k", 3);
+    turn_to(&fixture, TASK_KNN, 4);
+    columns_t *order = fixture_result(fixture.inputs[2].bytes, fixture.inputs[2].length, "order");
+    uint32_t *slot = (uint32_t *)(uintptr_t)fixture_column(order, "slot", COLUMN_U32, 100);
+    columns_close(&order);
+    slot[3]++; /* now twice */
+    fixture_refused(&fixture);
+    slot[3] = 100;
+    fixture_refused(&fixture);
+    slot[3] = slot_at(&fixture, 3);
+    columns_t *codes = fixture_result(fixture.inputs[3].bytes, fixture.inputs[3].length, "codes");
+    uint32_t *width = (uint32_t *)(uintptr_t)fixture_column(codes, "width", COLUMN_U32, 2);
+    columns_close(&codes);
+    width[0] = 32;
+    fixture_refused(&fixture);
+    width[0] = 128;
+    fixture_refused(&fixture);
+    fixture_clear(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hostile_geometry_gives_the_plain_answer),
+        cmocka_unit_test(lists_longer_than_what_is_near_are_whole),
+        cmocka_unit_test(many_rows_of_768_dimensions_give_the_plain_answer),
+        cmocka_unit_test(partitions_and_windows_give_the_plain_answer),
+        cmocka_unit_test(every_back_end_gives_the_plain_answer),
+        cmocka_unit_test(rows_without_codes_are_compared_with_all),
+        cmocka_unit_test(codes_that_do_not_fit_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

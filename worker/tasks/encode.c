@@ -1,0 +1,232 @@
+/* encode.c - the codes of ranges of slots, and the cell that each is nearest to. */
+#include "worker/compute/int8.h"
+#include "worker/tasks/codes_view.h"
+#include "worker/tasks/vectors.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ITEM_ROWS 64
+
+typedef struct {
+    columns_t *columns;
+    codes_t codes;
+    const float *basis;
+    const float *offset;
+    const float *cells;
+    size_t cell_count;
+    float *cell_half; /* half the squared norm of each */
+} rotation_t;
+
+typedef struct {
+    task_state_t *state;
+    product_fn product;
+    rotation_t rotation;
+    uint32_t *rows; /* of the index, for every slot of the task */
+    size_t count;
+    int8_t *code;
+    float *residual_head;
+    float *residual;
+    uint32_t *cell;
+    float *scratch; /* a thread's: ITEM_ROWS vectors, their images, and products with the cells */
+    size_t scratch_floats;
+    int *code_of_thread;
+    error_t *error_of_thread;
+} encode_t;
+
+static int read_rotation(rotation_t *self, const task_state_t *state, error_t *error)
+{
+    const void *widths, *values[5];
+    size_t cells;
+    int code = task_state_input(state, "rotation", &self->columns, error);
+    if (!code)
+        code = columns_get(self->columns, "width", COLUMN_U32, 2, &widths, NULL, error);
+    if (code)
+        return code;
+    const uint32_t *width = widths;
+    if (width[0] < INT8_STEP || width[0] % INT8_STEP || width[1] % INT8_STEP ||
+        width[0] > width[1] || width[1] > INT8_WIDTH_LIMIT)
+        return error_set(error, ERR_PROTOCOL, "rotation: codes of %u of %u numbers", width[0],
+                         width[1]);
+    code = columns_get(self->columns, "basis", COLUMN_F32, width[1] * state->dimension, &values[0],
+                       NULL, error);
+    if (!code)
+        code = columns_get(self->columns, "offset", COLUMN_F32, width[1], &values[1], NULL, error);
+    if (!code)
+        code = columns_get(self->columns, "scale", COLUMN_F64, 1, &values[2], NULL, error);
+    if (!code)
+        code = columns_get(self->columns, "stretch", COLUMN_F64, 1, &values[3], NULL, error);
+    if (!code)
+        code = columns_get(self->columns, "cell", COLUMN_F32, SIZE_MAX, &values[4], &cells, error);
+    if (code)
+        return code;
+    self->codes = (codes_t){.dimension = state->dimension, .head = width[0], .width = width[1]};
+    memcpy(&self->codes.scale, values[2], sizeof self->codes.scale);
+    memcpy(&self->codes.stretch, values[3], sizeof self->codes.stretch);
+    self->codes.screen = state->screen;
+    self->basis = values[0];
+    self->offset = values[1];
+    self->cells = values[4];
+    self->cell_count = cells / width[0];
+    return OK;
+}
+
+static int measure_cells(rotation_t *self, error_t *error)
+{
+    self->cell_half = malloc((self->cell_count + 1) * sizeof *self->cell_half);
+    if (!self->cell_half)
+        return error_set(error, ERR_MEMORY, "no memory for %zu cells", self->cell_count);
+    for (size_t cell = 0; cell < self->cell_count; cell++)
+        self->cell_half[cell] =
+            (float)(screen_norm2(self->cells + cell * self->codes.head, self->codes.head) / 2);
+    return OK;
+}
+
+static int allocate(encode_t *self, error_t *error)
+{
+    const codes_t *codes = &self->rotation.codes;
+    size_t threads = compute_threads(self->state->context->compute);
+    self->scratch_floats =
+        ITEM_ROWS * (codes->dimension + codes->width + codes->head + self->rotation.cell_count);
+    self->code = malloc(self->count * codes->width + 1);
+    self->residual_head = malloc((self->count + 1) * sizeof *self->residual_head);
+    self->residual = malloc((self->count + 1) * sizeof *self->residual);
+    self->cell = malloc((self->count + 1) * sizeof *self->cell);
+    self->rows = malloc((self->count + 1) * sizeof *self->rows);
+    self->scratch = malloc(threads * self->scratch_floats * sizeof *self->scratch);
+    self->code_of_thread = calloc(threads, sizeof *self->code_of_thread);
+    self->error_of_thread = calloc(threads, sizeof *self->error_of_thread);
+    if (self->code && self->residual_head && self->residual && self->cell && self->rows &&
+        self->scratch && self->code_of_thread && self->error_of_thread)
+        return OK;
+    return error_set(error, ERR_MEMORY, "no memory for the codes of %zu vectors", self->count);
+}
+
+static uint32_t nearest_cell(const rotation_t *self, const float *products)
+{
+    uint32_t nearest = 0;
+    float best = -INFINITY;
+    for (size_t cell = 0; cell < self->cell_count; cell++) {
+        float nearness = products[cell] - self->cell_half[cell];
+        if (nearness > best) {
+            best = nearness;
+            nearest = (uint32_t)cell;
+        }
+    }
+    return nearest;
+}
+
+static void find_cells(encode_t *self, const float *images, size_t first, size_t rows,
+                       float *scratch)
+{
+    const rotation_t *rotation = &self->rotation;
+    size_t head = rotation->codes.head, width = rotation->codes.width;
+    float *products = scratch + ITEM_ROWS * head;
+    if (!rotation->cell_count)
+        return;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t k = 0; k < head; k++)
+            scratch[r * head + k] = images[r * width + k] - rotation->offset[k];
+    self->product(scratch, rows, rotation->cells, rotation->cell_count, head, products,
+                  rotation->cell_count);
+    for (size_t r = 0; r < rows; r++)
+        self->cell[first + r] = nearest_cell(rotation, products + r * rotation->cell_count);
+}
+
+static void encode_rows(void *context, size_t item, uint32_t thread)
+{
+    encode_t *self = context;
+    const codes_t *codes = &self->rotation.codes;
+    size_t first = item * ITEM_ROWS;
+    size_t rows = self->count - first < ITEM_ROWS ? self->count - first : ITEM_ROWS;
+    float *values = self->scratch + thread * self->scratch_floats;
+    float *images = values + ITEM_ROWS * codes->dimension;
+    if (self->code_of_thread[thread] || task_state_stopped(self->state))
+        return;
+    self->code_of_thread[thread] =
+        flat_index_read_list(self->state->context->index, self->rows + first, rows, values,
+                             &self->error_of_thread[thread]);
+    if (self->code_of_thread[thread])
+        return;
+    self->product(values, rows, self->rotation.basis, codes->width, codes->dimension, images,
+                  codes->width);
+    for (size_t r = 0; r < rows; r++) {
+        residual_t residual =
+            codes_make(codes, images + r * codes->width, self->rotation.offset,
+                       screen_norm2(values + r * codes->dimension, codes->dimension),
+                       self->code + (first + r) * codes->width);
+        self->residual_head[first + r] = residual.head;
+        self->residual[first + r] = residual.whole;
+        self->cell[first + r] = 0;
+    }
+    find_cells(self, images, first, rows, images + ITEM_ROWS * codes->width);
+    task_state_advance(self->state, rows);
+}
+
+static void list_rows(encode_t *self)
+{
+    const task_t *task = self->state->task;
+    size_t done = 0;
+    for (uint32_t s = 0; s < task->segment_count; s++)
+        for (uint32_t slot = task->segments[s].begin; slot < task->segments[s].end; slot++)
+            self->rows[done++] = self->state->plan.rows[slot];
+}
+
+static int run(encode_t *self, error_t *error)
+{
+    pool_t *pool = compute_pool(self->state->context->compute);
+    list_rows(self);
+    pool_run(pool, (self->count + ITEM_ROWS - 1) / ITEM_ROWS, encode_rows, self);
+    for (uint32_t thread = 0; thread < pool_threads(pool); thread++) {
+        if (self->code_of_thread[thread]) {
+            if (error)
+                *error = self->error_of_thread[thread];
+            return self->code_of_thread[thread];
+        }
+    }
+    return task_state_check_stop(self->state, error);
+}
+
+static int write_payload(const encode_t *self, uint8_t **payload, size_t *length, error_t *error)
+{
+    columns_writer_t *writer = columns_writer_new("coded");
+    columns_put(writer, "code", COLUMN_U8, self->code, self->count * self->rotation.codes.width);
+    columns_put(writer, "residual_head", COLUMN_F32, self->residual_head, self->count);
+    columns_put(writer, "residual", COLUMN_F32, self->residual, self->count);
+    columns_put(writer, "cell", COLUMN_U32, self->cell, self->count);
+    return columns_writer_finish(&writer, payload, length, error);
+}
+
+static void clear(encode_t *self)
+{
+    free(self->rows);
+    free(self->code);
+    free(self->residual_head);
+    free(self->residual);
+    free(self->cell);
+    free(self->scratch);
+    free(self->code_of_thread);
+    free(self->error_of_thread);
+    free(self->rotation.cell_half);
+    columns_close(&self->rotation.columns);
+}
+
+int task_encode(task_state_t *state, uint8_t **payload, size_t *length, error_t *error)
+{
+    product_fn product = compute_product(state->context->compute);
+    encode_t self = {.state = state, .product = product ? product : product_scalar};
+    int code = task_state_slots(state, &self.count, error);
+    if (!code)
+        code = read_rotation(&self.rotation, state, error);
+    if (!code)
+        code = measure_cells(&self.rotation, error);
+    if (!code)
+        code = allocate(&self, error);
+    if (!code)
+        code = run(&self, error);
+    if (!code)
+        code = write_payload(&self, payload, length, error);
+    clear(&self);
+    return code;
+}

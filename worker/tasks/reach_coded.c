@@ -1,0 +1,142 @@
+/* reach_coded.c - the search over codes: the same edges as reach_plain.c, sooner. */
+#include "worker/tasks/reach.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    reach_t *reach;
+    codes_view_t view;
+    code_sweep_t *sweep;
+    coded_t rows;
+    float *vectors; /* one a thread: few columns are measured, so they are read one by one */
+    int *failed;    /* a thread's first error */
+    error_t *errors;
+} coded_search_t;
+
+static void next(void *context, coded_t *tile)
+{
+    coded_search_t *self = context;
+    reach_t *reach = self->reach;
+    tile->count = 0;
+    while (reach->columns.begin < reach->columns.end && tile->count < CODE_TILE) {
+        uint32_t place = reach->columns.begin++;
+        if (reach_eligible(reach, self->view.slot[place]))
+            tile->place[tile->count++] = place;
+    }
+}
+
+/* What an edge to the column weighs at least; INFINITY when there can be none. */
+static float least_weight(const reach_t *reach, size_t row, uint32_t place, uint32_t slot)
+{
+    const reach_in_t *in = &reach->in;
+    uint32_t query = reach->slots[row];
+    if (in->component[slot] == in->component[query] || place < reach->bands[row].begin ||
+        place >= reach->bands[row].end)
+        return INFINITY;
+    return fmaxf(in->core[slot], in->core[query]);
+}
+
+static float measure(coded_search_t *self, size_t row, uint32_t index_row, uint32_t thread)
+{
+    const task_context_t *context = self->reach->state->context;
+    size_t dimension = self->rows.dimension;
+    float *vector = self->vectors + thread * dimension;
+    if (flat_index_read(context->index, index_row, 1, vector, &self->errors[thread])) {
+        self->failed[thread] = 1;
+        return INFINITY;
+    }
+    return compute_dist2(context->compute)
+        ->one(self->rows.values + row * dimension, vector, dimension);
+}
+
+static void visit(void *context, size_t row, const coded_t *tile, size_t first, uint64_t mask,
+                  uint32_t thread)
+{
+    coded_search_t *self = context;
+    reach_t *reach = self->reach;
+    for (; mask; mask &= mask - 1) {
+        size_t column = first + (size_t)__builtin_ctzll(mask);
+        uint32_t slot = tile->slot[column];
+        float least = least_weight(reach, row, tile->place[column], slot);
+        if (!reach_better(reach, row, least, slot) ||
+            code_sweep_apart(self->sweep, row, tile, column))
+            continue;
+        float weight = fmaxf(measure(self, row, tile->rows[column], thread), least);
+        if (!reach_better(reach, row, weight, slot))
+            continue;
+        if (weight < reach->best[row])
+            code_sweep_settle(self->sweep, row, weight);
+        reach->best[row] = weight;
+        reach->best_slot[row] = slot;
+    }
+}
+
+static void coded_close(void **search)
+{
+    coded_search_t *self = *search;
+    if (!self)
+        return;
+    code_sweep_destroy(&self->sweep);
+    coded_clear(&self->rows);
+    codes_view_close(&self->view);
+    free(self->vectors);
+    free(self->failed);
+    free(self->errors);
+    free(self);
+    *search = NULL;
+}
+
+static int coded_open(reach_t *reach, void **search, error_t *error)
+{
+    size_t threads = compute_threads(reach->state->context->compute);
+    coded_search_t *self = calloc(1, sizeof *self);
+    *search = self;
+    if (!self)
+        return error_set(error, ERR_MEMORY, "no memory for a reach task");
+    self->reach = reach;
+    self->vectors = malloc(threads * reach->state->dimension * sizeof *self->vectors);
+    self->failed = calloc(threads, sizeof *self->failed);
+    self->errors = calloc(threads, sizeof *self->errors);
+    if (!self->vectors || !self->failed || !self->errors)
+        return error_set(error, ERR_MEMORY, "no memory for %zu threads", threads);
+    int code = codes_view_open(&self->view, reach->state, error);
+    if (!code)
+        code = code_sweep_new(reach->state, &self->view, 0, &self->sweep, error);
+    return code ? code : coded_init(&self->rows, BLOCK_ROWS, &self->view, 1, error);
+}
+
+static int first_failure(const coded_search_t *self, error_t *error)
+{
+    for (uint32_t thread = 0; thread < compute_threads(self->reach->state->context->compute);
+         thread++) {
+        if (!self->failed[thread])
+            continue;
+        if (error)
+            *error = self->errors[thread];
+        return self->errors[thread].code;
+    }
+    return OK;
+}
+
+static int coded_block(void *search, error_t *error)
+{
+    coded_search_t *self = search;
+    reach_t *reach = self->reach;
+    const code_visitor_t visitor = {next, visit, self};
+    self->rows.count = reach->count;
+    for (size_t i = 0; i < reach->count; i++)
+        self->rows.place[i] = self->view.place_of[reach->slots[i]];
+    int code = coded_read(&self->rows, &self->view, reach->state, error);
+    if (code)
+        return code;
+    coded_sum(&self->rows, &self->view);
+    code_sweep_rows(self->sweep, &self->rows, reach->bands);
+    for (size_t i = 0; i < reach->count; i++) {
+        if (reach->best[i] < INFINITY)
+            code_sweep_settle(self->sweep, i, reach->best[i]);
+    }
+    code = code_sweep_run(self->sweep, &visitor, error);
+    return code ? code : first_failure(self, error);
+}
+
+const reach_search_t reach_coded = {coded_open, coded_block, coded_close};
