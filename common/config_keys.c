@@ -82,7 +82,7 @@ static const config_key_t KEYS[] = {
     {"partition_by", CONFIG_TEXT, JOB, NULL, "KEYS",
      "cluster separately by domain, event_type, entity_type (comma-separated)", NULL, 0, 0},
     {"window_days", CONFIG_INTEGER, JOB, NULL, "N",
-     "only items at most N days apart can be neighbours", NULL, 0, 100000},
+     "only items at most N days apart can be neighbours", NULL, 0, 36500},
     {"filter", CONFIG_LIST, JOB, NULL, "KEY=VALUE",
      "only items whose metadata has that value; may be repeated", NULL, 0, 0},
     {"date_from", CONFIG_TEXT, JOB | CONFIG_CLUSTERS, NULL, "DATE",
