@@ -129,6 +129,9 @@ class Cluster:
         self.coordinator = self.gateway = None
         self.workers = []
         self.started = 0
+        self.coordinator_options = []  # beside the usual ones, as are the next
+        self.gateway_options = []
+        self.environment = {}          # of every process, beside ours
 
     def __enter__(self):
         return self
@@ -147,7 +150,8 @@ class Cluster:
         self.started += 1
         log = open(self.folder / ("%02d-%s.log" % (self.started, program)), "w")
         process = subprocess.Popen([str(BUILD / program), *map(str, arguments)], stdout=log,
-                                   stderr=log, stdin=subprocess.DEVNULL)
+                                   stderr=log, stdin=subprocess.DEVNULL,
+                                   env={**os.environ, **self.environment})
         log.close()
         return process
 
@@ -155,13 +159,13 @@ class Cluster:
         self.coordinator = self.start(
             "stage4-coordinator", "--indices", self.indices, "--state", self.folder / "state",
             "--output-folder", self.folder / "data", "--client-endpoint", self.client,
-            "--worker-endpoint", self.worker_endpoint)
+            "--worker-endpoint", self.worker_endpoint, *self.coordinator_options)
 
     def start_gateway(self):
         self.gateway = self.start(
             "stage4-gateway", "--indices", self.indices, "--state", self.folder / "state",
             "--output-folder", self.folder / "data", "--client-endpoint", self.client,
-            "--http-listen", "127.0.0.1:%d" % self.http)
+            "--http-listen", "127.0.0.1:%d" % self.http, *self.gateway_options)
 
     def start_worker(self, threads=1):
         self.workers.append(self.start(
