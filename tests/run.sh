@@ -199,7 +199,7 @@ part_oracle() {
 }
 
 part_asan() {
-    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
     export UBSAN_OPTIONS=print_stacktrace=1
     need asan && programs asan-unit build-asan && scripts asan e2e build-asan
     unset ASAN_OPTIONS UBSAN_OPTIONS
