@@ -100,6 +100,47 @@ static void a_flag_goes_over_the_environment_over_the_file_over_the_default(void
     unsetenv("STAGE4_WORKERS");
 }
 
+static int read_secret(fixture_t *self, const char *options, char out[CONFIG_SECRET_SIZE])
+{
+    assert_int_equal(load(self, CONFIG_COORDINATOR, options), OK);
+    return config_secret(self->config, "redis_password", out, &self->error);
+}
+
+static void a_secret_is_a_value_or_the_first_line_of_a_file(void **state)
+{
+    fixture_t *self = *state;
+    char secret[CONFIG_SECRET_SIZE];
+    char line[600];
+    char long_line[2 * CONFIG_SECRET_SIZE];
+    assert_int_equal(read_secret(self, "", secret), OK);
+    assert_string_equal(secret, "");
+    assert_int_equal(read_secret(self, "--redis-password open", secret), OK);
+    assert_string_equal(secret, "open");
+    setenv("REDIS_PASSWORD", "from outside", 1);
+    assert_int_equal(read_secret(self, "", secret), OK);
+    assert_string_equal(secret, "from outside");
+    unsetenv("REDIS_PASSWORD");
+    snprintf(line, sizeof line, "--redis-password-file %s", self->file);
+    write_file(self, "in a file \r\nand more\n");
+    assert_int_equal(read_secret(self, line, secret), OK);
+    assert_string_equal(secret, "in a file ");
+    write_file(self, "\n");
+    assert_int_equal(read_secret(self, line, secret), ERR_USAGE);
+    assert_message(self, "is empty");
+    memset(long_line, 'x', sizeof long_line - 1);
+    long_line[sizeof long_line - 1] = 0;
+    write_file(self, long_line);
+    assert_int_equal(read_secret(self, line, secret), ERR_USAGE);
+    assert_message(self, "more than 1023 bytes");
+    assert_int_equal(read_secret(self, "--redis-password-file /none", secret), ERR_USAGE);
+    assert_message(self, "cannot read /none");
+    assert_string_equal(self->error.field, "redis_password_file");
+    snprintf(line, sizeof line, "--redis-password s3cret --redis-password-file %s", self->file);
+    assert_int_equal(read_secret(self, line, secret), ERR_USAGE);
+    assert_message(self, "are both set");
+    assert_null(strstr(self->error.message, "s3cret"));
+}
+
 static void the_file_may_be_named_by_the_environment(void **state)
 {
     fixture_t *self = *state;
@@ -334,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_flag_goes_over_the_environment_over_the_file_over_the_default),
+        TEST(a_secret_is_a_value_or_the_first_line_of_a_file),
         TEST(the_file_may_be_named_by_the_environment),
         TEST(a_second_name_in_the_environment_counts_when_the_first_is_not_set),
         TEST(flags_take_their_value_after_a_space_or_an_equals_sign),

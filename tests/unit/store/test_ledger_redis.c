@@ -170,6 +170,37 @@ static void another_kind_of_ledger_is_refused_by_name(void **state)
     assert_non_null(strstr(error.message, "sqlite or redis"));
 }
 
+/* The rights that DEPLOYMENT.md lists are those that are needed. */
+static void a_restricted_user_is_enough(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_t *ledger = NULL;
+    error_t error = ERROR_INIT;
+    tell_redis("ACL SETUSER default resetkeys ~test* -@all +@connection +info +config|get +hget"
+               " +hset +hmget +hgetall +hsetnx +hincrby +zadd +zrem +zrange +zscore +sadd +srem"
+               " +smembers +unlink +evalsha +script|load +acl");
+    int opened = open_ledger(self->place, &ledger, &error);
+    int worked = OK;
+    if (opened == OK) {
+        ledger_job_t job = ledger_a_job("j", 1, "k");
+        char found[JOB_ID_SIZE];
+        worked = ledger_save(self, &job);
+        worked = worked ? worked : ledger_save_stage(self, "j", 1, 0);
+        worked = worked ? worked : ledger_save_task(self, "j", 1, 0, 1);
+        worked = worked ? worked : ledger->verbs->find_key(ledger, "k", found, &error);
+        free(ledger_dump(self));
+        worked = worked ? worked : ledger->verbs->forget_tasks(ledger, "j", &error);
+        ledger->verbs->close(&ledger);
+    }
+    tell_redis("ACL SETUSER default -@all +get +acl +select +quit +auth");
+    int refused = open_ledger(self->place, &ledger, &error);
+    tell_redis("ACL SETUSER default allkeys allcommands");
+    assert_int_equal(opened, OK);
+    assert_int_equal(worked, OK);
+    assert_int_equal(refused, ERR_USAGE);
+    assert_non_null(strstr(error.message, "DEPLOYMENT.md"));
+}
+
 /* ---- what happens to a server ---- */
 
 static void a_redis_that_came_back_empty_is_noticed(void **state)
@@ -189,6 +220,8 @@ static void a_redis_that_came_back_empty_is_noticed(void **state)
     assert_int_equal(ledger_save_stage(self, "j", 1, 0), ERR_CONFLICT);
     server_stop(&server, SIGKILL);
     assert_true(redis_start(&server));
+    /* "There is no job j" would be a lie. */
+    assert_int_equal(self->ledger->verbs->job(self->ledger, "j", &job, NULL), ERR_CONFLICT);
     assert_int_equal(ledger_save(self, &job), ERR_CONFLICT);
     /* ... and by the next one: the state folder remembers. */
     expect_refused(&options, ERR_CONFLICT, place->memory);
@@ -332,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_slow_fsync_is_a_warning),
         cmocka_unit_test(a_ledger_of_a_newer_program_is_left_alone),
         cmocka_unit_test(another_kind_of_ledger_is_refused_by_name),
+        LEDGER_TEST(a_restricted_user_is_enough, &factory),
         LEDGER_TEST(a_redis_that_came_back_empty_is_noticed, &factory),
         LEDGER_TEST(a_restart_is_survived_by_an_open_handle, &factory),
         LEDGER_TEST(a_save_whose_connection_is_cut_is_sent_again, &factory),
