@@ -212,6 +212,7 @@ static void turn(shell_t *self)
     shell_read_workers(self);
     shell_read_clients(self);
     tick(self);
+    shell_save_stories(self);
 }
 
 static void say_started(const shell_t *self)

@@ -17,6 +17,7 @@ static void record_destroy(job_record_t *self)
     free(self->progress);
     free(self->times);
     free(self->workers);
+    job_story_clear(&self->story);
     free(self);
 }
 
@@ -174,11 +175,17 @@ static phase_time_t *time_of(job_record_t *self, const char *name)
     return time;
 }
 
+void job_record_add_time(job_record_t *self, const char *phase, int64_t ms)
+{
+    phase_time_t *time = time_of(self, phase);
+    if (time)
+        time->ms += ms;
+}
+
 void job_record_phase(job_record_t *self, const char *name, int64_t now_ms)
 {
-    phase_time_t *time = self->phase_started_ms ? time_of(self, self->phase) : NULL;
-    if (time)
-        time->ms += now_ms - self->phase_started_ms;
+    if (self->phase_started_ms)
+        job_record_add_time(self, self->phase, now_ms - self->phase_started_ms);
     self->phase_started_ms = name ? now_ms : 0;
     snprintf(self->phase, sizeof self->phase, "%s", name ? name : "");
 }

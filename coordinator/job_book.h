@@ -5,6 +5,7 @@
 #define STAGE4_COORDINATOR_JOB_BOOK_H
 
 #include "coordinator/core/job_state.h"
+#include "coordinator/job_story.h"
 #include "coordinator/merge_thread.h"
 #include "coordinator/store/ledger.h"
 #include "proto/job_spec.h"
@@ -43,7 +44,10 @@ typedef struct {
     size_t time_count;
     char (*workers)[WORKER_NAME_SIZE]; /* names that brought results; owned */
     size_t worker_count;
-    uint32_t recovered;    /* times that a coordinator took it up again, in this process: 0 or 1 */
+    uint32_t recovered; /* times that a coordinator took it up again */
+    job_story_t story;
+    uint32_t row_epoch; /* of the row that the ledger has */
+    job_state_t row_state;
     merge_work_t *merging; /* under way, borrowed; NULL none */
 } job_record_t;
 
@@ -69,6 +73,8 @@ int job_book_new_id(job_book_t *self, int64_t now_ms, char out[JOB_ID_SIZE], err
 /* Takes the stage over (or clears the old one when `stage` is NULL). */
 int job_record_set_stage(job_record_t *self, stage_t *stage, uint32_t number, int64_t now_ms,
                          error_t *error);
+/* So much more time was spent in a phase. */
+void job_record_add_time(job_record_t *self, const char *phase, int64_t ms);
 /* Ends the phase being timed and begins another; NULL: none. */
 void job_record_phase(job_record_t *self, const char *name, int64_t now_ms);
 void job_record_add_worker(job_record_t *self, const char *name);

@@ -7,6 +7,7 @@
  *   shell_clients.c  the client socket: requests become events, or are answered at once
  *   status.c         a job, the list of jobs and the coordinator's health in words (JSON)
  *   job_book.c       what is known of each job beside the core
+ *   job_story.c      what befell a job and was survived
  *
  * One thread runs all of it. Saves to spool and ledger are made inline: they are small (a payload
  * of 5 MB with its fsync takes milliseconds to tens of them), heartbeats wait in the socket
@@ -101,6 +102,7 @@ void shell_feed(shell_t *self, const core_event_t *event);
 /* For the code that carries out actions: fed after the present actions. */
 void shell_later(shell_t *self, const core_event_t *event);
 void shell_perform(shell_t *self, const core_action_t *action);
+void shell_save_stories(shell_t *self);               /* those that have grown, now and then */
 void shell_merged(shell_t *self, merge_work_t *work); /* work has come back from the merge thread */
 void *shell_grow(void *items, size_t count, size_t *capacity,
                  size_t size); /* aborts, as the core */

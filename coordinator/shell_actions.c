@@ -44,9 +44,25 @@ void shell_feed(shell_t *self, const core_event_t *event)
     self->event_count = 0;
 }
 
+static job_record_t *record_of(shell_t *self, const core_action_t *action)
+{
+    return job_book_find(&self->jobs, action->job_id);
+}
+
+static void tell_store(job_record_t *record, story_store_t store, const error_t *error)
+{
+    if (!record)
+        return;
+    if (error->code)
+        job_story_refused(&record->story, clock_wall_ms(), store, error);
+    else
+        job_story_taken(&record->story, clock_wall_ms(), store);
+}
+
 static void done(shell_t *self, const core_action_t *action, const error_t *error)
 {
     core_event_t event = {.kind = CORE_EVENT_DONE, .ticket = action->ticket};
+    tell_store(record_of(self, action), STORE_LEDGER, error);
     memcpy(event.job_id, action->job_id, sizeof event.job_id);
     if (error->code) {
         event.error = *error;
@@ -54,11 +70,6 @@ static void done(shell_t *self, const core_action_t *action, const error_t *erro
                   LOG_TEXT("code", error_name(error->code)), LOG_TEXT("error", error->message));
     }
     shell_later(self, &event);
-}
-
-static job_record_t *record_of(shell_t *self, const core_action_t *action)
-{
-    return job_book_find(&self->jobs, action->job_id);
 }
 
 /* An ended job answers from the ledger; its texts need no memory here. */
@@ -71,6 +82,7 @@ static void slim(job_record_t *record)
     record->spec_json = NULL;
     record->report_json = NULL;
     job_record_set_stage(record, NULL, record->stage_number, 0, NULL);
+    job_story_clear(&record->story);
 }
 
 static void log_task(shell_t *self, const char *event, const core_action_t *action)
@@ -88,6 +100,18 @@ static void act_reply(shell_t *self, const core_action_t *action)
     shell_answer(self, action->request, action->job_id, &action->error);
 }
 
+/* The row with the story so far; NULL for a spec that the ledger has already keeps it there. */
+static int save_row(shell_t *self, job_record_t *record, ledger_job_t *row, error_t *error)
+{
+    row->report_json = status_report(self, record, row->state);
+    int code = self->ledger->verbs->save_job(self->ledger, row, error);
+    free(row->report_json);
+    row->report_json = NULL;
+    if (!code)
+        record->story.dirty = 0;
+    return code;
+}
+
 static int save_job(shell_t *self, job_record_t *record, const core_action_t *action,
                     error_t *error)
 {
@@ -99,19 +123,46 @@ static int save_job(shell_t *self, job_record_t *record, const core_action_t *ac
                         .spec_json = record->spec_json};
     memcpy(row.job_id, record->job_id, sizeof row.job_id);
     memcpy(row.idempotency_key, record->idempotency_key, sizeof row.idempotency_key);
-    char *report = NULL;
-    if (job_state_ended(action->state)) {
+    if (job_state_ended(action->state))
         job_record_phase(record, NULL, clock_monotonic_ms());
-        report = status_report(self, record, action->state);
-    }
-    row.report_json = report;
-    int code = self->ledger->verbs->save_job(self->ledger, &row, error);
-    free(report);
+    int code = save_row(self, record, &row, error);
     if (code)
         return code;
     record->durable = 1;
     record->changed_ms = row.changed_ms;
+    record->row_epoch = row.epoch;
+    record->row_state = row.state;
     return OK;
+}
+
+/* A story that has grown while the job's row had no reason to be saved. */
+static void save_story(shell_t *self, job_record_t *record, int64_t now_ms)
+{
+    error_t error = ERROR_INIT;
+    ledger_job_t row = {.epoch = record->row_epoch,
+                        .state = record->row_state,
+                        .submitted_ms = record->submitted_ms,
+                        .changed_ms = record->changed_ms,
+                        .error = ERROR_INIT};
+    memcpy(row.job_id, record->job_id, sizeof row.job_id);
+    memcpy(row.idempotency_key, record->idempotency_key, sizeof row.idempotency_key);
+    record->story.saved_ms = now_ms;
+    if (save_row(self, record, &row, &error))
+        log_event(self->log, LOG_WARNING, "story_not_saved", LOG_TEXT("job_id", record->job_id),
+                  LOG_TEXT("error", error.message));
+}
+
+/* While the ledger refuses saves, those of a story would only be in the way of the others. */
+void shell_save_stories(shell_t *self)
+{
+    int64_t now_ms = clock_wall_ms();
+    for (size_t i = 0; i < self->jobs.count; i++) {
+        job_record_t *record = self->jobs.items[i];
+        job_story_t *story = &record->story;
+        if (story->dirty && record->durable && !job_state_ended(record->row_state) &&
+            !story->trouble[STORE_LEDGER].since_ms && now_ms - story->saved_ms >= STORY_SAVE_MS)
+            save_story(self, record, now_ms);
+    }
 }
 
 static void act_save_job(shell_t *self, const core_action_t *action)
@@ -274,12 +325,22 @@ static void act_dispatch(shell_t *self, const core_action_t *action)
     core_event_t event = {
         .kind = CORE_EVENT_RETURNED, .worker = action->worker, .ref = action->ref};
     if (code == ERR_UNAVAILABLE) {
-        event.kind = CORE_EVENT_GOODBYE;
-        shell_forget_peer(self, action->worker);
+        event.kind = CORE_EVENT_GOODBYE; /* the core dismisses it */
+        error_set(&event.error, code, "its connection is gone");
     }
     log_event(self->log, LOG_WARNING, "dispatch_failed", LOG_TEXT("job_id", action->job_id),
               LOG_INT("task", action->ref.task), LOG_TEXT("code", error_name(code)));
     shell_later(self, &event);
+}
+
+static void act_lost(shell_t *self, const core_action_t *action)
+{
+    job_record_t *record = record_of(self, action);
+    const worker_peer_t *peer = shell_peer(self, action->worker);
+    if (record)
+        job_story_add(&record->story, clock_wall_ms(), "worker_lost",
+                      "worker %s %s; %u of its tasks were handed on", peer ? peer->name : "?",
+                      action->error.message, action->task_count);
 }
 
 static void act_dismiss(shell_t *self, const core_action_t *action)
@@ -376,10 +437,14 @@ static void advanced(job_record_t *record, const merge_work_t *work, core_event_
 }
 
 /* The broken payload's task, so that the core can have it done again. */
-static void name_broken(const merge_work_t *work, core_event_t *event)
+static void name_broken(job_record_t *record, const merge_work_t *work, core_event_t *event)
 {
     if (work->broken_task == UINT32_MAX)
         return;
+    if (record)
+        job_story_add(&record->story, clock_wall_ms(), "result_lost",
+                      "the result of task %u of stage %u is computed again: %s", work->broken_task,
+                      work->stage, work->error.message);
     memcpy(event->ref.job_id, work->job_id, sizeof event->ref.job_id);
     event->ref.epoch = work->epoch;
     event->ref.stage = work->stage;
@@ -403,6 +468,8 @@ void shell_merged(shell_t *self, merge_work_t *work)
     memcpy(event.job_id, work->job_id, sizeof event.job_id);
     if (record) {
         record->merging = NULL;
+        if (!work->error.code || work->error.code == ERR_UNAVAILABLE)
+            tell_store(record, STORE_RESULTS, &work->error);
         if (work->kind == MERGE_PURGE)
             purged(self, record, work);
         else if (work->kind == MERGE_ADVANCE && !work->error.code)
@@ -415,7 +482,7 @@ void shell_merged(shell_t *self, merge_work_t *work)
     }
     if (work->error.code) {
         event.error = work->error;
-        name_broken(work, &event);
+        name_broken(record, work, &event);
         log_event(self->log, LOG_WARNING, NAMES[work->kind], LOG_TEXT("job_id", work->job_id),
                   LOG_TEXT("code", error_name(work->error.code)),
                   LOG_TEXT("error", work->error.message));
@@ -459,6 +526,7 @@ void shell_perform(shell_t *self, const core_action_t *action)
         [CORE_ACTION_DISPATCH] = act_dispatch,
         [CORE_ACTION_ABORT] = act_abort,
         [CORE_ACTION_DISMISS] = act_dismiss,
+        [CORE_ACTION_LOST] = act_lost,
         [CORE_ACTION_ADVANCE] = act_advance,
         [CORE_ACTION_STOP_ADVANCE] = act_stop_advance,
         [CORE_ACTION_WRITE] = act_write,

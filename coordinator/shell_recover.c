@@ -2,9 +2,36 @@
 
 #include "common/clock.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What an earlier coordinator had to tell: times, workers, faults. */
+static void read_report(job_record_t *record, const char *report_json)
+{
+    json_t *report = report_json ? json_loads(report_json, 0, NULL) : NULL;
+    const json_t *times = json_object_get(report, "times");
+    const json_t *workers = json_object_get(report, "workers");
+    job_story_read(&record->story, report);
+    for (size_t i = 0; i < json_array_size(times); i++) {
+        const json_t *time = json_array_get(times, i);
+        const char *phase = json_string_value(json_object_get(time, "phase"));
+        double seconds = json_number_value(json_object_get(time, "seconds"));
+        if (phase && seconds >= 0 && seconds < 1e9)
+            job_record_add_time(record, phase, (int64_t)(1000.0 * seconds));
+    }
+    for (size_t i = 0; i < json_array_size(workers); i++)
+        if (json_is_string(json_array_get(workers, i)))
+            job_record_add_worker(record, json_string_value(json_array_get(workers, i)));
+    record->recovered = (uint32_t)json_integer_value(json_object_get(report, "recovered"));
+    json_decref(report);
+    if (record->row_state == JOB_QUEUED || record->row_state == JOB_PAUSED)
+        return;
+    record->recovered++;
+    job_story_add(&record->story, clock_wall_ms(), "coordinator_restarted",
+                  "the coordinator was started again; tasks that were running run anew");
+}
 
 /* A job whose spec this version cannot read would be lost in silence: it is an error that stops the
  * start instead, because the ledger then belongs to a newer or a damaged installation. */
@@ -25,8 +52,10 @@ static int recover_job(void *context, const ledger_job_t *row)
                   LOG_TEXT("error", error.message));
         return ERR_INPUT;
     }
+    record->row_epoch = row->epoch;
+    record->row_state = row->state;
     if (!job_state_ended(row->state)) {
-        record->recovered = 1;
+        read_report(record, row->report_json);
         record->spec_json = strdup(row->spec_json);
         if (!record->spec_json)
             return ERR_MEMORY;

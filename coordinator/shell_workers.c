@@ -184,6 +184,11 @@ static void on_failed(shell_t *self, arrival_t *arrival)
               LOG_TEXT("job_id", message->ref.job_id), LOG_INT("stage", message->ref.stage),
               LOG_INT("task", message->ref.task), LOG_TEXT("code", error_name(message->error.code)),
               LOG_TEXT("error", message->error.message));
+    job_record_t *record = job_book_find(&self->jobs, message->ref.job_id);
+    if (record && !job_state_ended(record->state))
+        job_story_add(&record->story, clock_wall_ms(), "task_failed",
+                      "task %u of stage %u failed on worker %s: %s", message->ref.task,
+                      message->ref.stage, arrival->peer->name, message->error.message);
     core_event_t event = {.kind = CORE_EVENT_FAILURE,
                           .worker = arrival->peer->handle,
                           .ref = message->ref,

@@ -104,11 +104,15 @@ static json_t *eta(const job_record_t *record, uint64_t done)
     return json_real((double)(record->work_total - done) / pace);
 }
 
-static json_t *waiting_for(const shell_t *shell, const core_job_view_t *view)
+static json_t *waiting_for(const shell_t *shell, const job_record_t *record,
+                           const core_job_view_t *view)
 {
-    char text[700];
+    char text[900];
+    char why[400];
     if (view->saving_failed) {
-        snprintf(text, sizeof text, STATUS_SAVE_FAILED "%s", view->error.message);
+        if (!job_story_waits(&record->story, clock_wall_ms(), why, sizeof why))
+            snprintf(why, sizeof why, "%s", view->error.message);
+        snprintf(text, sizeof text, STATUS_SAVE_FAILED "%s", why);
         return json_string(text);
     }
     if (view->state == JOB_QUEUED)
@@ -146,16 +150,19 @@ static void add_progress(json_t *object, const job_record_t *record)
     set(object, "eta_seconds", eta(record, done));
 }
 
-static void add_view(json_t *object, const shell_t *shell, const core_job_view_t *view)
+static void add_view(json_t *object, const shell_t *shell, const job_record_t *record,
+                     const core_job_view_t *view)
 {
+    const job_story_t *story = &record->story;
     set(object, "tasks_done", json_integer(view->tasks_done));
     set(object, "tasks_total", json_integer(view->task_count));
     set(object, "tasks_in_flight", json_integer(view->tasks_in_flight));
     set(object, "workers", json_integer((json_int_t)core_worker_count(shell->core)));
-    set(object, "retries", json_integer(view->retries));
-    set(object, "workers_lost", json_integer(view->workers_lost));
-    set(object, "late_results", json_integer(view->late_results));
-    set(object, "waiting_for", waiting_for(shell, view));
+    set(object, "retries", json_integer(story->retries + view->retries));
+    set(object, "workers_lost", json_integer(story->workers_lost + view->workers_lost));
+    set(object, "late_results", json_integer(story->late_results + view->late_results));
+    set(object, "faults", job_story_list(story));
+    set(object, "waiting_for", waiting_for(shell, record, view));
 }
 
 static int status_live(const shell_t *shell, const job_record_t *record,
@@ -165,11 +172,22 @@ static int status_live(const shell_t *shell, const job_record_t *record,
     json_t *object = json_object();
     add_identity(object, record, view->state);
     add_progress(object, record);
-    add_view(object, shell, view);
+    add_view(object, shell, record, view);
     set(object, "error", error_object(view->saving_failed ? &NONE : &view->error));
     set(object, "report", json_null());
     set(object, "spec", parsed(record->spec_json));
     return finish(object, json, error);
+}
+
+/* What the report tells of the whole of a job's life counts more than what this process has seen. */
+static void add_counts_of(json_t *object, const json_t *report)
+{
+    static const char *const KEYS[] = {"retries", "workers_lost", "late_results", "faults"};
+    for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++) {
+        json_t *value = json_object_get(report, KEYS[i]);
+        if (value)
+            json_object_set(object, KEYS[i], value);
+    }
 }
 
 static int status_ended(shell_t *shell, const job_record_t *record, char **json, error_t *error)
@@ -183,11 +201,13 @@ static int status_ended(shell_t *shell, const job_record_t *record, char **json,
     core_job(shell->core, record->job_id, &view);
     add_identity(object, record, row.state);
     add_progress(object, record);
-    add_view(object, shell, &view);
+    add_view(object, shell, record, &view);
     set(object, "changed_at", time_text(row.changed_ms));
     set(object, "waiting_for", json_null());
     set(object, "error", error_object(&row.error));
-    set(object, "report", parsed(row.report_json));
+    json_t *report = parsed(row.report_json);
+    add_counts_of(object, report);
+    set(object, "report", report);
     set(object, "spec", parsed(row.spec_json));
     ledger_job_clear(&row);
     return finish(object, json, error);
@@ -248,10 +268,12 @@ char *status_report(shell_t *shell, const job_record_t *record, job_state_t stat
     set(report, "seconds", json_real(seconds > 0 ? seconds : 0));
     set(report, "times", times_of(record));
     set(report, "workers", workers_of(record));
-    set(report, "retries", json_integer(view.retries));
-    set(report, "workers_lost", json_integer(view.workers_lost));
-    set(report, "late_results", json_integer(view.late_results));
+    set(report, "retries", json_integer(record->story.retries + view.retries));
+    set(report, "workers_lost", json_integer(record->story.workers_lost + view.workers_lost));
+    set(report, "late_results", json_integer(record->story.late_results + view.late_results));
     set(report, "recovered", json_integer(record->recovered));
+    set(report, "faults", job_story_list(&record->story));
+    set(report, "faults_left_out", json_integer(record->story.left_out));
     char *text = json_dumps(report, DUMP);
     json_decref(report);
     return text;

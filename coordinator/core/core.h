@@ -71,7 +71,7 @@ typedef enum {
     CORE_EVENT_FAILURE,   /* worker, ref, error: ERR_CHANGED, ERR_INPUT, ERR_USAGE fail the job at
                              once, ERR_NOT_FOUND of an input payload and the rest count as retries */
     CORE_EVENT_RETURNED,  /* worker, ref: not done, no fault of the task */
-    CORE_EVENT_GOODBYE,   /* worker leaves */
+    CORE_EVENT_GOODBYE,   /* worker leaves; with an error: it is gone, and had not said so */
     /* ticket, error: a save, ADVANCE, WRITE or PURGE has ended. Failed saves are tried again. So
      * are ADVANCE and WRITE after ERR_UNAVAILABLE or ERR_CANCELLED; ADVANCE with ERR_NOT_FOUND or
      * ERR_INPUT and a ref: that task's payload cannot be read, it runs again. */
@@ -113,6 +113,8 @@ typedef enum {
     CORE_ACTION_DISPATCH,    /* worker, ref: send the task */
     CORE_ACTION_ABORT,       /* worker, ref: tell it to stop that task */
     CORE_ACTION_DISMISS, /* worker: forget the connection; it will say hello again if it lives */
+    CORE_ACTION_LOST, /* worker, job_id, task_count, error: it is gone, that many tasks of the job
+                         are handed on; for the job's story. Before the DISMISS, if there is one */
     CORE_ACTION_ADVANCE, /* ticket, job_id, epoch, stage, first: run advance() over the results */
     CORE_ACTION_STOP_ADVANCE, /* job_id: its advance or write is not wanted (now), end it soon */
     CORE_ACTION_WRITE,        /* ticket, job_id, epoch, state_sha: write the outcome */

@@ -93,27 +93,46 @@ void task_fault(core_t *self, core_job_t *job, uint32_t task, const error_t *err
     job_fail(self, job, &failure);
 }
 
-static void count_lost(const worker_t *worker)
+static void end_all_leases(worker_t *worker)
+{
+    while (worker->lease_count)
+        end_lease_at(worker, worker->lease_count - 1);
+}
+
+static uint32_t leases_of(const worker_t *worker, const core_job_t *job)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < worker->lease_count; i++)
+        count += worker->leases[i].job == job && !worker->leases[i].brought;
+    return count;
+}
+
+/* Each job that the worker held tasks of has lost a worker, and is told so. */
+static void count_lost(core_t *self, const worker_t *worker, const char *how)
 {
     for (size_t i = 0; i < worker->lease_count; i++) {
+        core_job_t *job = worker->leases[i].job;
         size_t earlier = 0;
-        while (worker->leases[earlier].job != worker->leases[i].job)
+        while (worker->leases[earlier].job != job)
             earlier++;
-        if (earlier == i)
-            worker->leases[i].job->workers_lost++;
+        if (earlier != i)
+            continue;
+        job->workers_lost++;
+        core_action_t *action = core_act_job(self, CORE_ACTION_LOST, job);
+        action->worker = worker->handle;
+        action->task_count = leases_of(worker, job);
+        error_set(&action->error, ERR_UNAVAILABLE, "%s", how);
     }
 }
 
-/* The worker holds nothing any more, and did not say so itself. NULL: nobody is to blame. */
+/* The worker holds nothing any more, and did not say so itself. */
 static void worker_died(core_t *self, worker_t *worker, const char *how)
 {
-    count_lost(worker);
     size_t running = running_lease(worker);
     core_job_t *job = running == LEASE_NONE ? NULL : worker->leases[running].job;
     uint32_t task = running == LEASE_NONE ? TASK_NONE : worker->leases[running].ref.task;
-    while (worker->lease_count)
-        end_lease_at(worker, worker->lease_count - 1);
-    if (!how || !job || job_stopped(job))
+    end_all_leases(worker);
+    if (!job || job_stopped(job))
         return;
     error_t error = ERROR_INIT;
     error_set(&error, ERR_UNAVAILABLE, "the worker that ran it %s", how);
@@ -140,11 +159,21 @@ static int is_repeat(core_t *self, worker_t *worker)
     return quick && worker->hello_repeats <= HELLO_REPEATS;
 }
 
+static void restarted(core_t *self, worker_t *worker)
+{
+    static const char HOW[] = "was started again";
+    count_lost(self, worker, HOW);
+    if (is_repeat(self, worker))
+        end_all_leases(worker);
+    else
+        worker_died(self, worker, HOW);
+}
+
 void worker_hello(core_t *self, const core_event_t *event)
 {
     worker_t *worker = heard(self, event->worker);
     if (worker)
-        worker_died(self, worker, is_repeat(self, worker) ? NULL : "was started again");
+        restarted(self, worker);
     else
         worker = worker_table_add(&self->workers, event->worker);
     worker->credit = event->credit;
@@ -221,8 +250,11 @@ void worker_goodbye(core_t *self, const core_event_t *event)
     worker_t *worker = worker_table_find(&self->workers, event->worker);
     if (!worker)
         return;
-    while (worker->lease_count)
-        end_lease_at(worker, worker->lease_count - 1);
+    if (event->error.code != OK) {
+        count_lost(self, worker, "was gone");
+        core_act(self, CORE_ACTION_DISMISS)->worker = worker->handle;
+    }
+    end_all_leases(worker);
     worker_table_take(&self->workers, worker);
     worker_destroy(worker);
 }
@@ -234,6 +266,7 @@ void workers_expire(core_t *self)
         if (self->now_ms - worker->heard_ms < self->options.lease_ms)
             continue;
         worker_table_take(&self->workers, worker);
+        count_lost(self, worker, "went silent");
         core_act(self, CORE_ACTION_DISMISS)->worker = worker->handle;
         worker_died(self, worker, "went silent");
         worker_destroy(worker);

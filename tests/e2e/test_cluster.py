@@ -41,6 +41,10 @@ class Service(Cluster):
         """How many tasks are done: at least one, and there is more to do."""
         return self.wait_for(lambda: self.status(job_id)["tasks_done"], 60, "some tasks")
 
+    def tasks_of(self, pid):
+        """How many tasks the worker said that it holds."""
+        return sum(w["tasks_held"] for w in self.ask("info")["workers"] if w["pid"] == pid)
+
     def log(self, program):
         return "".join(f.read_text() for f in sorted(self.folder.glob("*-%s.log" % program)))
 
@@ -117,6 +121,28 @@ def a_killed_coordinator_goes_on_where_it_was():
         service.start_coordinator()
         again = service.status(job)
         assert again["state"] == "completed" and again["report"] == report, again
+
+
+def every_fault_that_was_survived_is_in_the_report():
+    with Service(big()).begin(2) as service:
+        job = service.send(**JOB)["job_id"]
+        service.at_work(job)
+        victim = service.workers[0]
+        service.wait_for(lambda: service.tasks_of(victim.pid), 30, "a worker with tasks")
+        service.kill(victim)
+        service.wait_for(lambda: service.status(job)["faults"], 20, "the lost worker to be told of")
+        service.kill(service.coordinator)
+        service.start_coordinator()
+        told = service.status(job)
+        assert told["workers_lost"] == 1, told
+        report = service.wait_state(job, "completed")["report"]
+        assert [fault["what"] for fault in report["faults"]] == [
+            "worker_lost", "coordinator_restarted"], report["faults"]
+        assert "-%d-" % victim.pid in report["faults"][0]["words"], report["faults"]
+        assert report["recovered"] == 1 and report["workers_lost"] == 1, report
+        service.kill(service.coordinator)
+        service.start_coordinator()
+        assert service.status(job)["faults"] == report["faults"]
 
 
 def a_worker_that_is_told_to_stop_gives_its_tasks_back():
@@ -252,6 +278,7 @@ if __name__ == "__main__":
         harness.main([a_job_runs_to_its_end_and_leaves_nothing_behind,
                       a_killed_worker_costs_time_only,
                       a_killed_coordinator_goes_on_where_it_was,
+                      every_fault_that_was_survived_is_in_the_report,
                       a_worker_that_is_told_to_stop_gives_its_tasks_back,
                       a_job_without_workers_says_what_it_waits_for,
                       pause_and_resume_give_the_same_bytes,

@@ -396,6 +396,13 @@ static void check_ticket(world_t *self, const core_action_t *action)
     self->last_ticket = action->ticket;
 }
 
+/* The story: nobody can lose more than he may hold. */
+static void check_lost(world_t *self, const core_action_t *action)
+{
+    REQUIRE(action->task_count <= WORLD_CREDIT, "%s gets %u tasks back from worker %u",
+            action->job_id, action->task_count, action->worker);
+}
+
 static void check_abort(world_t *self, const core_action_t *action)
 {
     task_key_t key = ref_to_key(&action->ref);
@@ -420,8 +427,9 @@ void check_action(world_t *self, const core_action_t *action)
         [CORE_ACTION_DROP_RESULT] = check_drop,      [CORE_ACTION_ACK] = check_ack,
         [CORE_ACTION_DISPATCH] = check_dispatch,     [CORE_ACTION_ABORT] = check_abort,
         [CORE_ACTION_DISMISS] = check_dismiss,       [CORE_ACTION_ADVANCE] = check_advance,
-        [CORE_ACTION_STOP_ADVANCE] = NULL,           [CORE_ACTION_WRITE] = check_write,
-        [CORE_ACTION_PURGE] = check_purge,           [CORE_ACTION_CHANGED] = check_changed,
+        [CORE_ACTION_STOP_ADVANCE] = NULL,           [CORE_ACTION_LOST] = check_lost,
+        [CORE_ACTION_WRITE] = check_write,           [CORE_ACTION_PURGE] = check_purge,
+        [CORE_ACTION_CHANGED] = check_changed,
     };
     check_ticket(self, action);
     if (CHECKS[action->kind])

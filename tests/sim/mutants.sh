@@ -21,7 +21,8 @@ compile() { # source object
     "$compiler" "${flags[@]}" -c "$1" -o "$2"
 }
 
-for source in "$here"/*.c "$root/common/error.c" "$root/common/sha256.c"; do
+for source in "$here"/*.c "$root/common/error.c" "$root/common/utf8.c" \
+    "$root/common/sha256.c"; do
     compile "$source" "objects/other_$(basename "$source" .c).o"
 done
 for source in copy/coordinator/core/*.c; do

@@ -276,6 +276,7 @@ static void carry_out(world_t *self, const core_action_t *action)
         stop_advance(self, job_index(action->job_id));
         break;
     case CORE_ACTION_CHANGED:
+    case CORE_ACTION_LOST:
         break;
     default:
         start_op(self, action);
@@ -284,9 +285,10 @@ static void carry_out(world_t *self, const core_action_t *action)
 
 static void note_action(world_t *self, const core_action_t *action)
 {
-    static const char *const NAMES[] = {
-        "REPLY", "SAVE_JOB", "SAVE_STAGE", "SAVE_RESULT",  "DROP_RESULT", "ACK",   "DISPATCH",
-        "ABORT", "DISMISS",  "ADVANCE",    "STOP_ADVANCE", "WRITE",       "PURGE", "CHANGED"};
+    static const char *const NAMES[] = {"REPLY",       "SAVE_JOB", "SAVE_STAGE", "SAVE_RESULT",
+                                        "DROP_RESULT", "ACK",      "DISPATCH",   "ABORT",
+                                        "DISMISS",     "LOST",     "ADVANCE",    "STOP_ADVANCE",
+                                        "WRITE",       "PURGE",    "CHANGED"};
     const task_ref_t *ref = &action->ref;
     world_note(self,
                "    %-12s ticket %llu %s epoch %u %s stage %u | worker %u task %u.%u.%u#%u"
