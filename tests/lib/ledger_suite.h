@@ -314,8 +314,8 @@ static void jobs_come_in_order_of_submission_stages_next_tasks_last(void **state
     }
     for (size_t i = 3; i-- > 0;) {
         assert_int_equal(ledger_save_stage(self, names[i], 1, 0), OK);
-        assert_int_equal(ledger_save_task(self, names[i], 1, 0, 2), OK);
-        assert_int_equal(ledger_save_task(self, names[i], 1, 0, 1), OK);
+        for (uint32_t task = 40; task-- > 1;)
+            assert_int_equal(ledger_save_task(self, names[i], 1, 0, task), OK);
     }
     ledger_dump_t *dump = ledger_dump(self);
     const char *order[] = {
@@ -327,6 +327,13 @@ static void jobs_come_in_order_of_submission_stages_next_tasks_last(void **state
         assert_non_null(found);
         assert_true(found >= last);
         last = found;
+    }
+    last = strstr(dump->text, "task zeta");
+    for (uint32_t task = 1; task < 40; task++) {
+        char line[64];
+        snprintf(line, sizeof line, "task zeta 1 0 %u\n", task);
+        assert_int_equal(strncmp(last, line, strlen(line)), 0);
+        last += strlen(line);
     }
     free(dump);
 }

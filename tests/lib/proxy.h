@@ -1,5 +1,5 @@
 /* proxy.h - a tiny TCP proxy between a client under test and a real server, to cut and hold up
- * their connection at a chosen moment. One thread, a few connections. */
+ * their connection at a chosen moment. One thread, some dozens of connections. */
 #ifndef STAGE4_TESTS_LIB_PROXY_H
 #define STAGE4_TESTS_LIB_PROXY_H
 
@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define PROXY_PAIRS 8
+#define PROXY_PAIRS 64
 
 typedef enum {
     PROXY_PASS,
