@@ -106,6 +106,9 @@ static void run_purge(merge_thread_t *self, merge_work_t *work)
     work->error.code = spool_remove_job(self->spool, work->job_id, &work->error);
     if (!work->error.code)
         work->error.code = write_discard(self->places->output_folder, work->job_id, &work->error);
+    if (!work->error.code && work->discard_results)
+        work->error.code =
+            self->results->verbs->remove_job(self->results, work->job_id, &work->error);
 }
 
 static void run_work(merge_thread_t *self, merge_work_t *work)

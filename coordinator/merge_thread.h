@@ -31,7 +31,8 @@ typedef struct {
     sha256_t stage_sha;
     sha256_t state_sha;
     uint32_t result_count;
-    sha256_t *results; /* owned */
+    sha256_t *results;   /* owned */
+    int discard_results; /* PURGE: of a job that has not completed, also what was committed */
 
     error_t error;
     uint32_t broken_task;      /* UINT32_MAX; else the task whose payload cannot be read */

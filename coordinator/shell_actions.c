@@ -415,7 +415,10 @@ static void act_write(shell_t *self, const core_action_t *action)
 static void act_purge(shell_t *self, const core_action_t *action)
 {
     job_record_t *record = record_of(self, action);
-    hand_over(self, record, new_work(MERGE_PURGE, record, action), action);
+    merge_work_t *work = new_work(MERGE_PURGE, record, action);
+    if (work)
+        work->discard_results = record->state != JOB_COMPLETED;
+    hand_over(self, record, work, action);
 }
 
 static void act_stop_advance(shell_t *self, const core_action_t *action)

@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import tempfile
 import time
 
@@ -197,6 +198,21 @@ def cancel_leaves_neither_files_nor_rows():
                          "the next job")
 
 
+def a_job_that_fails_while_it_is_written_leaves_no_rows():
+    with Service(big()).begin(2) as service:
+        job = service.send(**JOB)["job_id"]
+        service.at_work(job)
+        in_the_way = service.folder / "data" / ("clustered_events_%s.jsonl" % job)
+        (in_the_way / "something").mkdir(parents=True)
+        error = service.wait_state(job, "failed")["error"]
+        assert in_the_way.name in error["message"], error
+        with sqlite3.connect(service.folder / "state" / "stage4.db") as database:
+            for table in ("result_job", "result_cluster", "result_member"):
+                service.wait_for(
+                    lambda: not database.execute("SELECT * FROM %s LIMIT 1" % table).fetchall(),
+                    10, "an empty table " + table)
+
+
 def an_index_that_changes_fails_the_job():
     folder = WORK / "changing"
     shutil.copytree(big(), folder)
@@ -283,6 +299,7 @@ if __name__ == "__main__":
                       a_job_without_workers_says_what_it_waits_for,
                       pause_and_resume_give_the_same_bytes,
                       cancel_leaves_neither_files_nor_rows,
+                      a_job_that_fails_while_it_is_written_leaves_no_rows,
                       an_index_that_changes_fails_the_job,
                       wrong_requests_are_answered_with_what_is_wrong,
                       the_list_is_in_pages_newest_first,
