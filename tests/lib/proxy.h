@@ -15,6 +15,7 @@ typedef enum {
     PROXY_PASS,
     PROXY_CUT,        /* the next thing the client sends never arrives: both sides are closed */
     PROXY_CUT_ANSWER, /* the next request arrives; its answer does not: both sides are closed */
+    PROXY_CUT_COMMIT, /* becomes PROXY_CUT_ANSWER when the client says COMMIT */
     PROXY_HOLD        /* nothing is passed on; the connections stay open */
 } proxy_mode_t;
 
@@ -60,6 +61,9 @@ static inline void proxy_move(proxy_t *self, size_t pair, int from_client)
     int to = from_client ? self->server[pair] : self->client[pair];
     int cut = atomic_load(&self->mode) == (from_client ? PROXY_CUT : PROXY_CUT_ANSWER);
     ssize_t length = read(from, bytes, sizeof bytes);
+    if (from_client && length > 0 && atomic_load(&self->mode) == PROXY_CUT_COMMIT &&
+        memmem(bytes, (size_t)length, "COMMIT", 6))
+        atomic_store(&self->mode, PROXY_CUT_ANSWER);
     if (length > 0 && !cut && send(to, bytes, (size_t)length, MSG_NOSIGNAL) == length)
         return;
     if (cut) {

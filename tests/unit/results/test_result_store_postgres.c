@@ -309,6 +309,23 @@ static void a_connection_cut_anywhere_loses_all_or_nothing(void **state)
     assert_int_equal(result_write(writer, &TWENTY), OK);
 }
 
+/* A read on the writing handle connects again: what is added then belongs to no transaction. */
+static void a_writing_does_not_go_on_over_another_connection(void **state)
+{
+    result_fixture_t *self = *state;
+    result_store_t *writer = self->writer;
+    result_job_row_t row = result_row(&TWENTY);
+    assert_int_equal(writer->verbs->begin_job(writer, "job-1", 1, NULL), OK);
+    assert_int_equal(result_add_all(writer, &TWENTY), OK);
+    tell(self->place, CUT_THE_OTHERS);
+    assert_int_equal(writer->verbs->ping(writer, NULL), OK);
+    assert_int_equal(result_add_one(writer, &TWENTY, 77), ERR_CONFLICT);
+    assert_int_equal(writer->verbs->commit_job(writer, &row, NULL), ERR_CONFLICT);
+    writer->verbs->rollback_job(writer);
+    assert_int_equal(ask_number(self->place, "SELECT count(*) FROM result_cluster"), 0);
+    assert_int_equal(result_write(writer, &TWENTY), OK);
+}
+
 /* The client knows nothing of the commit; the next try finds it done. */
 static void a_commit_whose_answer_is_lost_is_found(void **state)
 {
@@ -344,6 +361,28 @@ static void a_commit_whose_answer_is_lost_is_found(void **state)
 
 /* The answer to COMMIT itself, and nothing before it. */
 static void the_lost_answer_of_a_commit_is_asked_for_again(void **state)
+{
+    result_fixture_t *self = *state;
+    place_t *place = self->place;
+    proxy_t *proxy = proxy_new(place->port);
+    result_postgres_options_t options = options_of(place, 0);
+    result_job_row_t row = result_row(&TWENTY);
+    result_store_t *writer = NULL;
+    error_t error = ERROR_INIT;
+    options.port = proxy->port;
+    assert_int_equal(result_store_open_postgres(&options, 0, &writer, NULL), OK);
+    assert_int_equal(writer->verbs->begin_job(writer, "job-1", 1, NULL), OK);
+    assert_int_equal(result_add_all(writer, &TWENTY), OK);
+    atomic_store(&proxy->mode, PROXY_CUT_COMMIT);
+    assert_int_equal(writer->verbs->commit_job(writer, &row, &error), OK);
+    assert_int_equal(error.code, OK);
+    assert_int_equal(atomic_load(&proxy->cuts), 1);
+    assert_true(is_written(self->reader));
+    writer->verbs->close(&writer);
+    proxy_destroy(&proxy);
+}
+
+static void a_death_inside_the_commit_is_no_commit(void **state)
 {
     result_fixture_t *self = *state;
     place_t *place = self->place;
@@ -612,8 +651,10 @@ int main(void)
         cmocka_unit_test(the_roles_may_do_no_more_than_they_need),
         cmocka_unit_test(another_kind_of_store_is_refused_by_name),
         RESULT_TEST(a_connection_cut_anywhere_loses_all_or_nothing, &factory),
+        RESULT_TEST(a_writing_does_not_go_on_over_another_connection, &factory),
         RESULT_TEST(a_commit_whose_answer_is_lost_is_found, &factory),
         RESULT_TEST(the_lost_answer_of_a_commit_is_asked_for_again, &factory),
+        RESULT_TEST(a_death_inside_the_commit_is_no_commit, &factory),
         RESULT_TEST(a_restart_is_survived_by_open_handles, &factory),
         RESULT_TEST(a_server_that_hangs_is_given_up_in_time, &factory),
         RESULT_TEST(a_statement_that_takes_too_long_is_ended, &factory),
