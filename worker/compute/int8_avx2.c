@@ -18,7 +18,7 @@ static void pack(const int8_rows_t *columns, void *panel)
     for (size_t c = 0; c < columns->count; c++) {
         const int8_t *codes = columns->codes + c * columns->stride;
         for (size_t i = 0; i < columns->width; i++)
-            out[(i / 2) * INT8_COLUMNS * 2 + c * 2 + i % 2] = codes[i];
+            out[(i / 2) * INT8_COLUMNS * 2 + c * 2 + i % 2] = (int16_t)(0 + codes[i]);
     }
 }
 

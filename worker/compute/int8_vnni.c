@@ -159,7 +159,7 @@ static void scores(const int8_rows_t *rows, const void *panel, int32_t *out)
 {
     static const int32_t zeros[INT8_COLUMNS] = {0};
     int8_t copy[ROWS * INT8_WIDTH_LIMIT];
-    int32_t made[ROWS * INT8_COLUMNS];
+    int32_t made[ROWS * INT8_COLUMNS] = {0};
     for (size_t first = 0; first < rows->count; first += ROWS) {
         size_t stride;
         const int8_t *codes = six_rows(rows, first, copy, &stride);
