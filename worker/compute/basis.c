@@ -74,7 +74,7 @@ static void orthogonalise(work_t *self, float *basis)
     for (size_t first = 0; first < self->width; first += PANEL) {
         size_t rows = self->width - first < PANEL ? self->width - first : PANEL;
         float *panel = basis + first * d;
-        double before[PANEL];
+        double before[PANEL] = {0};
         for (size_t r = 0; r < rows; r++)
             before[r] = sqrt(dot_of(panel + r * d, panel + r * d, d));
         remove_earlier(self, basis, first, panel, rows);

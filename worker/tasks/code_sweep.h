@@ -9,7 +9,7 @@
 #include "worker/compute/int8.h"
 #include "worker/tasks/coded.h"
 
-#define CODE_TILE 1024       /* columns */
+#define CODE_TILE 1024        /* columns */
 #define CODE_BLOCK_ROWS 12288 /* rows that tasks take at once */
 
 typedef struct code_sweep code_sweep_t;

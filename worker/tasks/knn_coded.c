@@ -20,7 +20,8 @@ typedef struct {
     coded_t rows;
     band_t bands[CODE_BLOCK_ROWS];
     float threshold[CODE_BLOCK_ROWS];
-    band_t columns; /* what is left to read for this block */
+    band_t columns; /* what is left to read, the block's own cells first */
+    band_t earlier; /* and then these */
     code_sweep_t *sweep;
     uint8_t *panels; /* the block's own, packed */
     uint32_t *neighbour;
@@ -32,6 +33,10 @@ typedef struct {
 static void next(void *context, coded_t *tile)
 {
     knn_t *self = context;
+    if (self->columns.begin == self->columns.end) {
+        self->columns = self->earlier;
+        self->earlier.begin = self->earlier.end;
+    }
     size_t left = self->columns.end - self->columns.begin;
     tile->count = left < CODE_TILE ? left : CODE_TILE;
     for (size_t i = 0; i < tile->count; i++)
@@ -191,7 +196,8 @@ static int run_block(knn_t *self, uint32_t partition, uint32_t begin, size_t cou
     if (code)
         return code;
     coded_sum(&self->rows, &self->view);
-    self->columns = (band_t){self->bands[0].begin, self->bands[count - 1].end};
+    self->columns = (band_t){begin, self->bands[count - 1].end};
+    self->earlier = (band_t){self->bands[0].begin, begin};
     self->block_neighbour = self->neighbour + done * self->k;
     self->block_d2 = self->d2 + done * self->k;
     for (size_t i = 0; i < count * self->k; i++) {

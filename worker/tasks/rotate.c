@@ -171,6 +171,37 @@ static void find_cells(rotate_t *self)
     }
 }
 
+static double apart(const float *a, const float *b, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
+    return sum;
+}
+
+/* Each cell is followed by the nearest that is left: what lies around a place is then likely to be
+ * near, also at the edge of its cell. */
+static void chain_cells(rotate_t *self)
+{
+    size_t head = self->width[0];
+    for (size_t cell = 0; cell + 2 < self->cell_count; cell++) {
+        size_t nearest = cell + 1;
+        double least = INFINITY;
+        for (size_t other = cell + 1; other < self->cell_count; other++) {
+            double distance = apart(self->cells + cell * head, self->cells + other * head, head);
+            if (distance < least) {
+                least = distance;
+                nearest = other;
+            }
+        }
+        for (size_t k = 0; k < head; k++) {
+            float kept = self->cells[(cell + 1) * head + k];
+            self->cells[(cell + 1) * head + k] = self->cells[nearest * head + k];
+            self->cells[nearest * head + k] = kept;
+        }
+    }
+}
+
 static int write_payload(const rotate_t *self, uint8_t **payload, size_t *length, error_t *error)
 {
     columns_writer_t *writer = columns_writer_new("rotation");
@@ -203,6 +234,7 @@ static int run(rotate_t *self, error_t *error)
     self->stretch = basis_stretch(compute, self->basis, self->dimension, self->width[1]);
     find_offset(self);
     find_cells(self);
+    chain_cells(self);
     return OK;
 }
 

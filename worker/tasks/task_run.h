@@ -1,7 +1,8 @@
 /* task_run.h - runs one task: vectors and inputs in, one payload out, no sockets.
  *
  * The payload is a function of the task, the index and the inputs alone: not of threads, SIMD
- * width, or what ran before. One file a task kind stands behind this header. */
+ * width, or what ran before. (That of `rotate` and `encode` may differ in its last bits from one
+ * processor to another: no answer depends on it.) One file a task kind stands behind this header. */
 #ifndef STAGE4_WORKER_TASKS_TASK_RUN_H
 #define STAGE4_WORKER_TASKS_TASK_RUN_H
 
