@@ -95,6 +95,8 @@ static const config_key_t KEYS[] = {
      "share of unusable rows beyond which the job fails", NULL, 0, 0},
     {"as_of", CONFIG_TEXT, JOB, NULL, "TIME",
      "metadata.timestamp of the output (default: the time of submission)", NULL, 0, 0},
+    {"priority", CONFIG_INTEGER, JOB, NULL, "N",
+     "0 to 9, 5 unless told: higher ones start, and are given workers, first", NULL, 0, 9},
     {"dimension", CONFIG_INTEGER, JOB | CONFIG_INSPECT, "768", "N",
      "dimension the vectors must have", NULL, 1, 2048},
     {"idempotency_key", CONFIG_TEXT, CONFIG_SUBMIT, NULL, "KEY",

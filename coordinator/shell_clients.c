@@ -78,6 +78,7 @@ static int same_job(const job_spec_t *asked, const char *spec_json)
     sha256_t a = job_spec_identity(asked);
     sha256_t b = job_spec_identity(&kept);
     int same = sha256_equal(&a, &b) && asked->include_metadata == kept.include_metadata &&
+               asked->priority == kept.priority &&
                (asked->as_of_ms == TIME_NONE || asked->as_of_ms == kept.as_of_ms);
     job_spec_clear(&kept);
     return same;
@@ -159,7 +160,9 @@ static int on_submit(shell_t *self, const net_peer_t *peer, const client_request
     job_spec_clear(&spec);
     if (!record)
         return 0;
-    core_event_t event = {.kind = CORE_EVENT_SUBMIT, .request = wait_for(self, peer, request)};
+    core_event_t event = {.kind = CORE_EVENT_SUBMIT,
+                          .priority = record->spec.priority,
+                          .request = wait_for(self, peer, request)};
     memcpy(event.job_id, record->job_id, sizeof event.job_id);
     log_event(self->log, LOG_INFO, "job_submitted", LOG_TEXT("job_id", record->job_id),
               LOG_TEXT("embedding_type", level_plural(record->spec.level)),

@@ -61,6 +61,7 @@ static int recover_job(void *context, const ledger_job_t *row)
             return ERR_MEMORY;
     }
     core_event_t event = {.kind = CORE_EVENT_RECOVER_JOB,
+                          .priority = record->spec.priority,
                           .epoch = row->epoch,
                           .state = row->state,
                           .error = row->error};

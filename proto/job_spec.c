@@ -20,6 +20,7 @@ void job_spec_init(job_spec_t *self)
         .max_bad_fraction = 0.01,
         .as_of_ms = TIME_NONE,
         .dimension = 768,
+        .priority = 5,
         .min_cluster_size = 5,
         .selection = SELECTION_EOM,
         .max_iterations = 100,

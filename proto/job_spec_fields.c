@@ -39,6 +39,8 @@ static const field_t JOB_FIELDS[] = {
     {"partition_by", "partition_by", FIELD_SET, 0, AT(partition_by), 0, 0, PARTITION_NAMES,
      "Clusters each value of these apart: domain (events, storylines), event_type (events), "
      "entity_type (entities)."},
+    {"priority", "priority", FIELD_COUNT, FIELD_PRESENTATION, AT(priority), 0, 9, NULL,
+     "Higher ones start first, and are given workers first; equal ones take turns."},
     {"window_days", "window_days", FIELD_DAYS, 0, AT(window_days), 0, 36500, NULL,
      "Only items at most so many days apart can be neighbours; null is no window."},
 };

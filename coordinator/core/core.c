@@ -140,10 +140,20 @@ static void proceed_jobs(core_t *self)
     self->active.count = kept;
 }
 
+/* The oldest of the highest priority. */
+static core_job_t *next_queued(const core_t *self)
+{
+    core_job_t *next = self->queue.items[0];
+    for (size_t i = 1; i < self->queue.count; i++)
+        if (self->queue.items[i]->priority > next->priority)
+            next = self->queue.items[i];
+    return next;
+}
+
 static void start_jobs(core_t *self)
 {
     while (self->queue.count > 0 && self->in_slot < self->options.running_limit) {
-        core_job_t *job = self->queue.items[0];
+        core_job_t *job = next_queued(self);
         job_move(self, job, MOVE_START);
         while (job_proceed(self, job))
             ;

@@ -87,6 +87,7 @@ typedef struct {
     uint64_t ticket;
     char job_id[JOB_ID_SIZE];
     client_verb_t verb;
+    uint32_t priority;   /* SUBMIT, RECOVER_JOB: higher ones start and are served first */
     uint32_t epoch;      /* RECOVER_* */
     job_state_t state;   /* RECOVER_JOB */
     uint32_t stage;      /* RECOVER_STAGE; DONE of ADVANCE: the next stage's number */

@@ -1,4 +1,4 @@
-/* Handing out tasks: jobs take turns, the lowest free task first, to the freest worker. */
+/* Handing out tasks: jobs of the highest priority take turns, the lowest free task first, to the freest worker. */
 #include "coordinator/core/core_inner.h"
 
 #include <string.h>
@@ -8,21 +8,26 @@ static int has_free_task(const core_job_t *job)
     return job->state == JOB_RUNNING && job->tasks.free > 0;
 }
 
-/* The next job in turn: the first after the one served last, in order of submission, or from the
- * start again. */
+/* 1 when `job` comes before `other`: a higher priority, or its turn is earlier; those that were
+ * submitted after the one served last have theirs before the others. */
+static int comes_before(const core_t *self, const core_job_t *job, const core_job_t *other)
+{
+    int ahead = job->sequence > self->served_sequence;
+    int other_ahead = other->sequence > self->served_sequence;
+    if (job->priority != other->priority)
+        return job->priority > other->priority;
+    return ahead != other_ahead ? ahead : job->sequence < other->sequence;
+}
+
 static core_job_t *next_job(const core_t *self)
 {
-    core_job_t *first = NULL;
+    core_job_t *next = NULL;
     for (size_t i = 0; i < self->active.count; i++) {
         core_job_t *job = self->active.items[i];
-        if (!has_free_task(job))
-            continue;
-        if (job->sequence > self->served_sequence)
-            return job;
-        if (!first)
-            first = job;
+        if (has_free_task(job) && (!next || comes_before(self, job, next)))
+            next = job;
     }
-    return first;
+    return next;
 }
 
 static void hand_out(core_t *self, core_job_t *job, uint32_t task, worker_t *worker)

@@ -35,6 +35,7 @@ struct core_job {
     core_job_t *next_in_bucket;
     char id[JOB_ID_SIZE];
     uint64_t sequence; /* of submission */
+    uint32_t priority;
     uint32_t epoch;
     job_state_t state;
     job_state_t told;

@@ -91,6 +91,7 @@ void job_submitted(core_t *self, const core_event_t *event)
     }
     core_job_t *job = job_table_add(&self->jobs, event->job_id);
     job->sequence = ++self->next_sequence;
+    job->priority = event->priority;
     job->epoch = 1;
     job->state = JOB_QUEUED;
     job->version = 1;

@@ -13,6 +13,7 @@ void recover_job(core_t *self, const core_event_t *event)
         return;
     core_job_t *job = job_table_add(&self->jobs, event->job_id);
     job->sequence = ++self->next_sequence;
+    job->priority = event->priority;
     job->epoch = event->epoch;
     job->state = event->state;
     job->version = 1;

@@ -12,7 +12,7 @@ import harness
 def jobs_survive_whatever_happens_to_processes_and_connections():
     plain = not any(word in harness.BUILD.name for word in ("asan", "coverage"))
     seed = int(os.environ.get("STAGE4_CHAOS_SEED", "1"))
-    assert chaos.rehearse(faults=200 if plain else 50, seed=seed, rate=3.0)
+    assert chaos.rehearse(faults=200 if plain else 50, seed=seed, rate=3.0, rows=4000)
 
 
 if __name__ == "__main__":

@@ -341,6 +341,7 @@ static void receive_client(world_t *self, const mail_t *mail)
     memset(&event, 0, sizeof event);
     event.kind = mail->verb == VERB_SUBMIT ? CORE_EVENT_SUBMIT : CORE_EVENT_CONTROL;
     event.verb = mail->verb;
+    event.priority = mail->index % 3;
     memcpy(event.job_id, self->jobs[mail->index].id, sizeof event.job_id);
     self->requests[self->request_count] = (request_t){1, mail->index, mail->verb, 0};
     event.request = ++self->request_count;
@@ -422,6 +423,7 @@ static void recover_jobs(world_t *self)
             memset(&event, 0, sizeof event);
             event.kind = CORE_EVENT_RECOVER_JOB;
             memcpy(event.job_id, self->jobs[i].id, sizeof event.job_id);
+            event.priority = i % 3;
             event.epoch = row->epoch;
             event.state = row->state;
             event.error.code = row->error.code;

@@ -94,6 +94,13 @@ static inline void submit(fixture_t *self, const char *job_id, uint64_t request)
     feed(self, &event);
 }
 
+static inline void submit_with(fixture_t *self, const char *job_id, uint32_t priority)
+{
+    core_event_t event = event_of(CORE_EVENT_SUBMIT, job_id);
+    event.priority = priority;
+    feed(self, &event);
+}
+
 static inline void control(fixture_t *self, const char *job_id, client_verb_t verb,
                            uint64_t request)
 {

@@ -49,6 +49,24 @@ static void running_jobs_take_turns(void **state)
     fixture_close(&f);
 }
 
+static void a_higher_priority_is_served_first_and_leaves_the_rest(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    run_job(&f, "a", 3);
+    submit_with(&f, "b", 7);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    advanced(&f, ticket_of(&f, CORE_ACTION_ADVANCE), 0, 2);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_STAGE), OK);
+    hello(&f, 1, 4);
+    static const char *const ORDER[] = {"b", "b", "a", "a"};
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(dispatched(&f, i).job_id, ORDER[i]);
+    fixture_close(&f);
+}
+
 static void a_result_is_acknowledged_when_it_is_durable(void **state)
 {
     (void)state;
@@ -471,6 +489,7 @@ int main(void)
         cmocka_unit_test(the_freest_worker_gets_the_lowest_task),
         cmocka_unit_test(a_worker_never_holds_more_than_its_credit_and_an_ack_frees_one),
         cmocka_unit_test(running_jobs_take_turns),
+        cmocka_unit_test(a_higher_priority_is_served_first_and_leaves_the_rest),
         cmocka_unit_test(a_result_is_acknowledged_when_it_is_durable),
         cmocka_unit_test(a_failed_save_is_tried_again_with_the_same_payload),
         cmocka_unit_test(results_that_can_never_be_saved_fail_the_job_with_the_stores_error),

@@ -85,6 +85,27 @@ static void a_thousand_jobs_can_wait_and_leave(void **state)
     fixture_close(&f);
 }
 
+static void a_higher_priority_starts_first(void **state)
+{
+    (void)state;
+    fixture_t f;
+    core_options_t options;
+    core_options_init(&options);
+    options.running_limit = 1;
+    fixture_open_with(&f, &options);
+    run_job(&f, "first", 1);
+    submit_with(&f, "low", 4);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    submit_with(&f, "high", 6);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    submit_with(&f, "as high", 6);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    control(&f, "first", VERB_CANCEL, 0);
+    assert_string_equal(action_at(&f, CORE_ACTION_SAVE_JOB, 1)->job_id, "high");
+    assert_int_equal(action_at(&f, CORE_ACTION_SAVE_JOB, 1)->state, JOB_PLANNING);
+    fixture_close(&f);
+}
+
 static void jobs_start_in_order_of_submission_up_to_the_running_limit(void **state)
 {
     (void)state;
@@ -550,6 +571,7 @@ int main(void)
         cmocka_unit_test(a_submit_over_the_queue_limit_is_busy),
         cmocka_unit_test(the_same_job_id_twice_is_a_conflict),
         cmocka_unit_test(a_thousand_jobs_can_wait_and_leave),
+        cmocka_unit_test(a_higher_priority_starts_first),
         cmocka_unit_test(jobs_start_in_order_of_submission_up_to_the_running_limit),
         cmocka_unit_test(a_job_runs_from_submit_to_purge),
         cmocka_unit_test(tasks_are_free_only_when_their_stage_is_saved),

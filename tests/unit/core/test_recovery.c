@@ -188,6 +188,25 @@ static void queued_jobs_wait_in_their_order_behind_those_that_ran(void **state)
     fixture_close(&f);
 }
 
+static void a_priority_outlives_the_coordinator(void **state)
+{
+    (void)state;
+    fixture_t f;
+    core_options_t options;
+    core_options_init(&options);
+    options.running_limit = 1;
+    fixture_open_with(&f, &options);
+    recover(&f, "low", 1, JOB_QUEUED);
+    core_event_t event = event_of(CORE_EVENT_RECOVER_JOB, "high");
+    event.epoch = 1;
+    event.state = JOB_QUEUED;
+    event.priority = 1;
+    feed(&f, &event);
+    recovered(&f);
+    assert_string_equal(action(&f, CORE_ACTION_SAVE_JOB)->job_id, "high");
+    fixture_close(&f);
+}
+
 static void a_stage_row_of_a_later_epoch_or_of_no_size_is_ignored(void **state)
 {
     (void)state;
@@ -216,6 +235,7 @@ int main(void)
         cmocka_unit_test(paused_stays_paused_and_pausing_becomes_paused),
         cmocka_unit_test(cancelling_goes_on_with_the_purge),
         cmocka_unit_test(an_ended_job_is_purged_again_when_it_left_something),
+        cmocka_unit_test(a_priority_outlives_the_coordinator),
         cmocka_unit_test(queued_jobs_wait_in_their_order_behind_those_that_ran),
         cmocka_unit_test(a_stage_row_of_a_later_epoch_or_of_no_size_is_ignored),
     };
