@@ -22,6 +22,11 @@ DATA = ROOT / "tests" / "data" / "wiki2015"
 AS_OF = "2015-10-01T00:00:00Z"
 
 
+def rows_of_a_long_job():
+    """Rows that keep two workers busy for some seconds; sanitizers and gcov are slow by themselves."""
+    return 12000 if any(word in BUILD.name for word in ("asan", "coverage")) else 30000
+
+
 def sha256(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
@@ -146,12 +151,12 @@ class Cluster:
                 sys.stderr.write("---- %s\n%s\n" % (log.name, log.read_text()[-3000:]))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, program, *arguments):
+    def start(self, program, *arguments, environment=None):
         self.started += 1
         log = open(self.folder / ("%02d-%s.log" % (self.started, program)), "w")
         process = subprocess.Popen([str(BUILD / program), *map(str, arguments)], stdout=log,
                                    stderr=log, stdin=subprocess.DEVNULL,
-                                   env={**os.environ, **self.environment})
+                                   env={**os.environ, **self.environment, **(environment or {})})
         log.close()
         return process
 
@@ -171,6 +176,13 @@ class Cluster:
         self.workers.append(self.start(
             "stage4-worker", "--indices", self.indices, "--worker-endpoint", self.worker_endpoint,
             "--threads", threads))
+        return self.workers[-1]
+
+    def start_slow_worker(self):
+        """One that is still at its task when somebody comes to kill it."""
+        self.workers.append(self.start(
+            "stage4-worker", "--indices", self.indices, "--worker-endpoint", self.worker_endpoint,
+            "--threads", 1, environment={"STAGE4_SIMD": "scalar"}))
         return self.workers[-1]
 
     def start_all(self, workers=2):

@@ -32,6 +32,11 @@ class Service(Cluster):
         self.wait_for(lambda: len(self.ask("info")["workers"]) == workers, 20, "the workers")
         return self
 
+    def with_slow_worker(self):
+        worker = self.start_slow_worker()
+        self.wait_for(lambda: len(self.ask("info")["workers"]) == 2, 20, "the slow worker")
+        return worker
+
     def send(self, key="", expect=0, **job):
         return self.ask("submit", "-", json.dumps({"as_of": AS_OF, **job}), key, expect)
 
@@ -57,7 +62,7 @@ def big():
     """A job of some seconds: enough to be killed in the middle of."""
     folder = WORK / "big"
     if not folder.exists():
-        harness.made_events(folder, 12000, seed=5)
+        harness.made_events(folder, harness.rows_of_a_long_job(), seed=5)
     return folder
 
 
@@ -96,10 +101,11 @@ def a_job_runs_to_its_end_and_leaves_nothing_behind():
 
 def a_killed_worker_costs_time_only():
     expected = reference()
-    with Service(big()).begin(2) as service:
+    with Service(big()).begin(1) as service:
+        victim = service.with_slow_worker()
         job = service.send(**JOB)["job_id"]
-        service.at_work(job)
-        service.kill(service.workers[0])
+        service.wait_for(lambda: service.tasks_of(victim.pid), 60, "a worker with tasks")
+        service.kill(victim)
         report = service.wait_state(job, "completed")["report"]
         assert sha256(service.jsonl(job)) == expected
         assert report["workers_lost"] == 1 and report["retries"] >= 1, report
@@ -125,10 +131,9 @@ def a_killed_coordinator_goes_on_where_it_was():
 
 
 def every_fault_that_was_survived_is_in_the_report():
-    with Service(big()).begin(2) as service:
+    with Service(big()).begin(1) as service:
+        victim = service.with_slow_worker()
         job = service.send(**JOB)["job_id"]
-        service.at_work(job)
-        victim = service.workers[0]
         service.wait_for(lambda: service.tasks_of(victim.pid), 30, "a worker with tasks")
         service.kill(victim)
         service.wait_for(lambda: service.status(job)["faults"], 20, "the lost worker to be told of")
