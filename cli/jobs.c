@@ -15,6 +15,18 @@
 
 #define POLL_MS 200
 
+/* What befell the job and was survived. */
+static void print_faults(const json_t *status, FILE *out)
+{
+    const json_t *faults = json_object_get(status, "faults");
+    for (size_t i = 0; i < json_array_size(faults); i++) {
+        const json_t *fault = json_array_get(faults, i);
+        fprintf(out, "survived   %s  ", text_of(fault, "at"));
+        text_print(text_of(fault, "words"), 0, out);
+        fputc('\n', out);
+    }
+}
+
 static int print_status(const cli_t *cli, const json_t *status)
 {
     job_view_t job = job_view(status);
@@ -31,6 +43,7 @@ static int print_status(const cli_t *cli, const json_t *status)
         fprintf(cli->out, "progress   %.0f %%\n", 100 * job.progress);
     fprintf(cli->out, "level      %s\nalgorithm  %s\nsubmitted  %s\n", job.level, job.algorithm,
             job.submitted_at);
+    print_faults(status, cli->out);
     if (job_view_error(status, &error)) {
         fputs("error      ", cli->out);
         text_print(error.message, 0, cli->out);

@@ -110,6 +110,8 @@ def killed_workers_and_coordinators_change_nothing():
         report = service.wait_state(job_id, "completed")["report"]
         assert sha256(service.jsonl(job_id)) == wanted
         assert lost == 1 and report["recovered"] == 1, report
+        told = stage4("status", job_id, "--url", "http://127.0.0.1:%d" % service.http)[1]
+        assert "the coordinator was started again" in told and "went silent" in told, told
         print("  survived:", [fault["what"] for fault in report["faults"]])
 
 
