@@ -8,9 +8,10 @@
 #
 # Parts: lint checks the sources; unit builds the release preset and runs its test programs (sim: the
 # simulated cluster alone); e2e runs tests/e2e on real processes; oracle compares with scikit-learn
-# and a plain reference; asan repeats unit and e2e (but for the mutants of the simulation
-# and the comparison of bytes) under AddressSanitizer and UBSan; coverage repeats
-# unit and most of e2e with gcov, prints the share of lines that ran and fails under 80 %.
+# and a plain reference; asan repeats unit (but for the mutants of the simulation) and the e2e tests of
+# command line, gateway and hostile input under AddressSanitizer and UBSan; coverage repeats unit and
+# the e2e tests of command line and gateway with gcov, prints the share of lines that ran and fails
+# under 80 %.
 #
 # Environment:
 #   STAGE4_JOBS  processes at once (default: number of processors)
@@ -202,7 +203,7 @@ part_asan() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
     export UBSAN_OPTIONS=print_stacktrace=1
     need asan && programs asan-unit build-asan --exclude-regex mutants &&
-        scripts asan e2e build-asan test_determinism
+        scripts asan e2e build-asan test_determinism test_cluster test_chaos test_stores
     unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
@@ -218,7 +219,7 @@ part_coverage() {
     need coverage || return 0
     find build-coverage -name '*.gcda' -delete
     programs coverage-unit build-coverage
-    scripts coverage e2e build-coverage test_determinism test_cluster test_chaos
+    scripts coverage e2e build-coverage test_determinism test_cluster test_chaos test_hostile test_stores
     check "coverage of at least $gate % of the lines" coverage_gate
     grep -h '^lines:' "$logs"/coverage-of*.log | sed 's/^/         /' || true
 }
