@@ -156,10 +156,11 @@ static void print(const bench_t *self)
 
 int main(int count, char **arguments)
 {
-    bench_t bench = {.threads = 2, .workers = 1, .output = "/dev/null"};
+    bench_t bench = {.threads = 2, .workers = 1, .output = "stage4-bench.jsonl"};
     if (!parse(&bench, count, arguments)) {
-        fprintf(stderr, "usage: stage4-bench --indices FOLDER --embedding-type LEVEL [--threads T] "
-                        "[--workers W] [--param NAME=VALUE]... [--output FILE]\n");
+        fprintf(stderr,
+                "usage: stage4-bench --indices FOLDER --embedding-type LEVEL [--threads T] "
+                "[--workers W] [--param NAME=VALUE]... [--output FILE (stage4-bench.jsonl)]\n");
         return 2;
     }
     if (!read_size(&bench))
