@@ -34,6 +34,8 @@ def missing():
 class Server:
     """A process of a server's, which is killed and started again at will."""
 
+    last = signal.SIGKILL  # what ends it for good
+
     def __init__(self, name):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stage4-%s-" % name))
         self.port = harness.free_port()
@@ -44,7 +46,7 @@ class Server:
         return self.start()
 
     def __exit__(self, kind, value, trace):
-        self.stop()
+        self.stop(self.last)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self):
@@ -92,6 +94,8 @@ class Redis(Server):
 
 class Postgres(Server):
     """With the database and roles that deploy/postgres/roles.sql makes."""
+
+    last = signal.SIGQUIT  # at once, but it gives its shared memory back
 
     def __init__(self):
         super().__init__("postgres")
