@@ -43,7 +43,9 @@ static void end(member_t *self, net_pipe_t *pipe, int code)
 static void be_coordinator(net_pipe_t *pipe, void *argument)
 {
     member_t *self = argument;
-    end(self, pipe, coordinator_run(&self->owner->coordinator_options, &self->stop, &self->error));
+    coordinator_options_t options = self->owner->coordinator_options;
+    options.wake = pipe;
+    end(self, pipe, coordinator_run(&options, &self->stop, &self->error));
 }
 
 static void be_worker(net_pipe_t *pipe, void *argument)
@@ -51,6 +53,7 @@ static void be_worker(net_pipe_t *pipe, void *argument)
     member_t *self = argument;
     worker_options_t options = self->owner->worker_options;
     options.name = self->name;
+    options.wake = pipe;
     end(self, pipe, worker_run(&options, &self->stop, &self->error));
 }
 
@@ -84,6 +87,7 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
         .indices_folder = options->indices_folder,
         .state_folder = options->state_folder,
         .output_folder = options->output_folder,
+        .scratch = options->scratch,
         .ledger = options->ledger,
         .results = options->results,
         .queue_limit = options->queue_limit,

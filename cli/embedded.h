@@ -16,6 +16,7 @@ typedef struct {
     const char *indices_folder;
     const char *state_folder;
     const char *output_folder;
+    int scratch;             /* as the coordinator has it */
     ledger_options_t ledger; /* all zero: SQLite in the state folder, as is the next */
     result_store_options_t results;
     uint32_t workers;

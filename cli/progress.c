@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define LINE_EVERY_MS 5000
+#define BAR_EVERY_MS 200
 #define BAR_WIDTH 24
 
 void progress_begin(progress_t *self, FILE *stream, int64_t now_ms)
@@ -100,13 +101,14 @@ void progress_show(progress_t *self, const job_view_t *job, int64_t now_ms)
         self->phase_ms = now_ms;
         self->phase_work = job->work_done;
     }
-    if (self->terminal) {
+    if (!is_new && now_ms - self->told_ms < (self->terminal ? BAR_EVERY_MS : LINE_EVERY_MS))
+        return;
+    self->told_ms = now_ms;
+    if (self->terminal)
         show_bar(self, job, now_ms);
-        self->shown = 1;
-    } else if (is_new || now_ms - self->told_ms >= LINE_EVERY_MS) {
+    else
         write_line(self, job, now_ms);
-        self->told_ms = now_ms;
-    }
+    self->shown = self->terminal;
     fflush(self->stream);
 }
 

@@ -12,7 +12,7 @@ typedef struct {
     FILE *stream;
     int terminal;
     int64_t started_ms; /* monotonic */
-    int64_t told_ms;    /* when the last JSON line was written */
+    int64_t told_ms;    /* when the last JSON line was written, or the terminal's line */
     char told[160];     /* the state and phase that were told last */
     int64_t phase_ms;   /* when that phase was first seen */
     double phase_work;  /* and the work done then */

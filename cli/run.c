@@ -23,7 +23,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define POLL_MS 200
+/* How often a job is asked after: what a run takes longer for it is a fiftieth of the run at most. */
+#define POLL_MIN_MS 4
+#define POLL_MAX_MS 200
+#define POLL_SHARE 50
 #define ANSWER_MS 2000
 #define SILENCE_MS 60000 /* a coordinator that says nothing for so long is stuck on its disk */
 #define ATTEMPT_LIMIT 1000
@@ -136,6 +139,7 @@ static int start(run_t *self, error_t *error)
         .indices_folder = config_text(config, "indices"),
         .state_folder = self->state_folder,
         .output_folder = self->output_folder,
+        .scratch = self->scratch != NULL,
         .workers = (uint32_t)config_integer(config, "workers"),
         .threads = (uint32_t)config_integer(config, "threads"),
         .cache_bytes = (size_t)config_integer(config, "cache_mib") << 20,
@@ -244,6 +248,12 @@ static int check_saves(const run_t *self, const job_view_t *job, int64_t *failin
                      job->waiting_for + strlen(STATUS_SAVE_FAILED));
 }
 
+static int pause_ms(const progress_t *progress)
+{
+    int64_t pause = (clock_monotonic_ms() - progress->started_ms) / POLL_SHARE;
+    return pause < POLL_MIN_MS ? POLL_MIN_MS : pause > POLL_MAX_MS ? POLL_MAX_MS : (int)pause;
+}
+
 static int follow(run_t *self, error_t *error)
 {
     progress_t progress;
@@ -257,7 +267,7 @@ static int follow(run_t *self, error_t *error)
         progress_show(&progress, &job, clock_monotonic_ms());
         if (job_view_ended(&job))
             break;
-        poll(NULL, 0, POLL_MS);
+        poll(NULL, 0, pause_ms(&progress));
         if ((code = interrupted(self, error)) ||
             (code = check_saves(self, &job, &failing_since_ms, error)) ||
             (code = embedded_check(self->embedded, error)) ||

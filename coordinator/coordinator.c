@@ -62,7 +62,18 @@ static void name_paths(shell_t *self)
                                     .cache_folder = paths->cache,
                                     .output_folder = self->options->output_folder,
                                     .spool_folder = paths->spool,
+                                    .scratch = self->options->scratch,
                                     .results = &self->results_options};
+}
+
+/* Without a state that outlives the process the ledger needs no file, and nobody can look up
+ * results. */
+static void choose_scratch_stores(shell_t *self)
+{
+    if (!self->ledger_options.kind)
+        self->ledger_options.path = ":memory:";
+    if (!self->results_options.kind)
+        self->results_options.kind = "none";
 }
 
 static void choose_stores(shell_t *self)
@@ -71,6 +82,8 @@ static void choose_stores(shell_t *self)
     result_store_options_t *results = &self->results_options;
     *ledger = self->options->ledger;
     *results = self->options->results;
+    if (self->options->scratch)
+        choose_scratch_stores(self);
     ledger->kind = ledger->kind ? ledger->kind : "sqlite";
     ledger->path = ledger->path ? ledger->path : self->paths.ledger;
     if (!ledger->redis.memory_path)
@@ -95,7 +108,8 @@ static int open_stores(shell_t *self, error_t *error)
     if (!code)
         code = make_folder(self->paths.spool, "state", error);
     if (!code)
-        code = spool_open(self->paths.spool, &self->spool, error);
+        code = self->options->scratch ? spool_open_scratch(self->paths.spool, &self->spool, error)
+                                      : spool_open(self->paths.spool, &self->spool, error);
     if (!code)
         code = open_ledger(self, error);
     if (!code)
@@ -121,8 +135,8 @@ static int open_sockets(shell_t *self, error_t *error)
 /* A server of its own may be away for as long as somebody needs to start it again. */
 static int has_servers(const shell_t *self)
 {
-    return strcmp(self->ledger_options.kind, "sqlite") != 0 ||
-           strcmp(self->results_options.kind, "sqlite") != 0;
+    return !strcmp(self->ledger_options.kind, "redis") ||
+           !strcmp(self->results_options.kind, "postgres");
 }
 
 static core_t *open_core(const shell_t *self)
@@ -199,14 +213,15 @@ static void tick(shell_t *self)
  * the socket count before the silence does. */
 static void turn(shell_t *self)
 {
-    net_poll_t items[3] = {{.socket = self->workers},
+    net_poll_t items[4] = {{.socket = self->workers},
                            {.socket = self->clients},
-                           {.pipe = merge_thread_pipe(self->merge)}};
+                           {.pipe = merge_thread_pipe(self->merge)},
+                           {.pipe = self->options->wake}};
     int64_t wait_ms = LOOK_AT_STOP_MS;
     int64_t until_tick_ms =
         self->wake_ms == INT64_MAX ? LOOK_AT_STOP_MS : self->wake_ms - clock_monotonic_ms();
     void *work;
-    net_poll(items, 3, until_tick_ms < wait_ms ? until_tick_ms : wait_ms);
+    net_poll(items, self->options->wake ? 4 : 3, until_tick_ms < wait_ms ? until_tick_ms : wait_ms);
     while (net_pipe_take(merge_thread_pipe(self->merge), 0, &work) > 0)
         shell_merged(self, work);
     shell_read_workers(self);

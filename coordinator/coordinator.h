@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/net/actor.h"
 #include "coordinator/store/ledger.h"
 #include "proto/store/result_store.h"
 
@@ -19,13 +20,16 @@ typedef struct {
     const char *state_folder;  /* ledger.db, stage4.db (results: two files, so that the commit of a
                                   large result never holds up a checkpoint), spool/, cache/, lock */
     const char *output_folder; /* JSONL */
+    int scratch; /* 1: the state folder goes with this process. Its spool is not synced, and stores
+                    that are not named keep nothing on disk; the output is as durable as ever */
     /* The stores. All zero: SQLite files in the state folder; a path that is NULL is filled in. */
     ledger_options_t ledger;
     result_store_options_t results;
     uint32_t queue_limit;   /* queued jobs, beyond which submit is ERR_BUSY; default 1000 */
     uint32_t running_limit; /* jobs at once; default 2 */
     uint32_t retry_limit;   /* deaths or failures of a task that fail its job; default 3 */
-    log_t *log;             /* borrowed */
+    net_pipe_t *wake; /* something comes by it when *stop is set; NULL: looked at now and then */
+    log_t *log;       /* borrowed */
 } coordinator_options_t;
 
 /* Runs until *stop is set. ERR_CONFLICT when another coordinator holds the state folder;

@@ -10,6 +10,7 @@ struct merge_thread {
     const merge_places_t *places;
     spool_t *spool;
     result_store_t *results;
+    kept_t kept;
     net_actor_t *actor;
     atomic_int stop;
 };
@@ -73,6 +74,7 @@ static void run_advance(merge_thread_t *self, merge_work_t *work)
                              .indices_folder = self->places->indices_folder,
                              .cache_folder = self->places->cache_folder,
                              .spool = self->spool,
+                             .kept = &self->kept,
                              .stop = &work->stop,
                              .first = work->first,
                              .stage_number = work->stage,
@@ -103,6 +105,7 @@ static void run_write(merge_thread_t *self, merge_work_t *work)
 
 static void run_purge(merge_thread_t *self, merge_work_t *work)
 {
+    kept_drop(&self->kept, work->job_id);
     work->error.code = spool_remove_job(self->spool, work->job_id, &work->error);
     if (!work->error.code)
         work->error.code = write_discard(self->places->output_folder, work->job_id, &work->error);
@@ -139,7 +142,8 @@ int merge_thread_new(const merge_places_t *places, merge_thread_t **out, error_t
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for a merge thread");
     self->places = places;
-    int code = spool_open(places->spool_folder, &self->spool, error);
+    int code = places->scratch ? spool_open_scratch(places->spool_folder, &self->spool, error)
+                               : spool_open(places->spool_folder, &self->spool, error);
     if (!code)
         code = result_store_open(places->results, 0, &self->results, error);
     if (!code)
@@ -156,6 +160,7 @@ void merge_thread_destroy(merge_thread_t **self)
         return;
     merge_thread_stop(*self);
     net_actor_destroy(&(*self)->actor);
+    kept_drop(&(*self)->kept, NULL);
     if ((*self)->results)
         (*self)->results->verbs->close(&(*self)->results);
     spool_close(&(*self)->spool);

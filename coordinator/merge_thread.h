@@ -47,6 +47,7 @@ typedef struct {
     const char *cache_folder;
     const char *output_folder;
     const char *spool_folder;
+    int scratch;                           /* the spool need not be durable */
     const result_store_options_t *results; /* borrowed */
 } merge_places_t;
 

@@ -9,6 +9,7 @@
 
 #define FETCH_PATIENCE_MS 2000
 #define OFFER_WAIT_LIMIT_MS 16000
+#define HELLO_RETRY_MS 20 /* while there is no connection */
 
 int session_say(session_t *self, const worker_message_t *message, const void *payload,
                 size_t length)
@@ -291,7 +292,7 @@ void session_computed(session_t *self, compute_job_t *job, int64_t now_ms)
 
 /* ---- what is due ---- */
 
-static void say_hello(session_t *self)
+static int say_hello(session_t *self)
 {
     worker_message_t message = {.kind = MSG_HELLO,
                                 .protocol = WORKER_PROTOCOL,
@@ -303,7 +304,7 @@ static void say_hello(session_t *self)
         strcpy(message.host, "unknown");
     snprintf(message.version, sizeof message.version, "%s", STAGE4_VERSION);
     snprintf(message.backend, sizeof message.backend, "%s", compute_thread_describe(self->compute));
-    session_say(self, &message, NULL, 0);
+    return session_say(self, &message, NULL, 0);
 }
 
 static void beat(session_t *self, int64_t now_ms)
@@ -312,7 +313,8 @@ static void beat(session_t *self, int64_t now_ms)
         return;
     self->next_beat_ms = now_ms + self->heartbeat_ms;
     if (!self->welcomed) {
-        say_hello(self);
+        if (say_hello(self))
+            self->next_beat_ms = now_ms + HELLO_RETRY_MS;
         return;
     }
     worker_message_t message = {.kind = MSG_HEARTBEAT};

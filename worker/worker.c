@@ -77,9 +77,14 @@ static void close_session(session_t *self)
 
 static void turn(session_t *self)
 {
-    net_poll_t items[2] = {{.socket = self->socket}, {.pipe = compute_thread_pipe(self->compute)}};
+    net_poll_t items[3] = {{.socket = self->socket},
+                           {.pipe = compute_thread_pipe(self->compute)},
+                           {.pipe = self->options->wake}};
     void *job;
-    net_poll(items, 2, LOOK_AT_STOP_MS);
+    int64_t until_beat_ms = self->next_beat_ms - clock_monotonic_ms();
+    int leaving = self->leaving || !self->options->wake; /* woken once is enough */
+    net_poll(items, leaving ? 2 : 3,
+             until_beat_ms < LOOK_AT_STOP_MS ? until_beat_ms : LOOK_AT_STOP_MS);
     int64_t now_ms = clock_monotonic_ms();
     while (net_pipe_take(compute_thread_pipe(self->compute), 0, &job) > 0)
         session_computed(self, job, now_ms);

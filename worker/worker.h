@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/net/actor.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ typedef struct {
     uint32_t threads;
     uint32_t credit;    /* tasks held at once: one runs, the others wait; default 2 */
     size_t cache_bytes; /* inputs kept between tasks; default 1 GiB */
+    net_pipe_t *wake;   /* something comes by it when *stop is set; NULL: looked at now and then */
     log_t *log;         /* borrowed */
 } worker_options_t;
 

@@ -176,18 +176,10 @@ static int write_sections(const catalog_t *self, int descriptor)
         if (!write_aligned(descriptor, self->sections[i].data, self->sections[i].bytes))
             return 0;
     }
-    return fsync(descriptor) == 0;
+    return 1;
 }
 
-static void sync_folder(const char *folder)
-{
-    int descriptor = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
-    if (descriptor >= 0) {
-        fsync(descriptor);
-        close(descriptor);
-    }
-}
-
+/* Without fsync: after a power cut the checksums tell, and the file is built again. */
 int catalog_cache_save(const catalog_t *self, const char *folder)
 {
     int saved = 0;
@@ -198,9 +190,7 @@ int catalog_cache_save(const catalog_t *self, const char *folder)
         if (descriptor >= 0) {
             saved = write_sections(self, descriptor);
             saved = close(descriptor) == 0 && saved && rename(temporary, name) == 0;
-            if (saved)
-                sync_folder(folder);
-            else
+            if (!saved)
                 unlink(temporary);
         }
     }

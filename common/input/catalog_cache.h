@@ -2,7 +2,7 @@
  *
  * <folder>/<level>-<first 32 digits of the metadata's fingerprint>-<rows>.catalog: a header with
  * magic, version, what it was built from, the sizes and a checksum; then the sections. Written to a
- * temporary file, fsynced, renamed. The format is this machine's own: a file that does not verify
+ * temporary file, renamed; not synced. The format is this machine's own: a file that does not verify
  * is no error, it is built again. */
 #ifndef STAGE4_COMMON_INPUT_CATALOG_CACHE_H
 #define STAGE4_COMMON_INPUT_CATALOG_CACHE_H

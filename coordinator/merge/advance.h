@@ -11,6 +11,7 @@
 
 #include "common/error.h"
 #include "common/sha256.h"
+#include "coordinator/merge/kept.h"
 #include "coordinator/store/spool.h"
 #include "proto/job_spec.h"
 #include "proto/stage.h"
@@ -23,6 +24,7 @@ typedef struct {
     const char *indices_folder; /* read-only */
     const char *cache_folder;   /* for catalogs; NULL none */
     spool_t *spool;
+    kept_t *kept;           /* what the folds before left in memory; NULL none */
     const atomic_int *stop; /* non-zero: give up soon with ERR_CANCELLED */
     /* The stage that has finished; first = 1 and nothing else for the very first call. */
     int first;

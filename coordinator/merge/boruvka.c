@@ -3,9 +3,11 @@
 #include "coordinator/merge/disjoint_set.h"
 #include "proto/payload.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Pairs that a search looks at in about the time that a round costs besides. */
+#define PAIRS_A_ROUND 80000000u
 
 /* A component that must search, and how many of its rows stand in the way of its best edge. */
 typedef struct {
@@ -21,6 +23,7 @@ struct boruvka {
     uint32_t *blocking;      /* by root: rows that stand in its way; 0 when it need not search */
     contender_t *contenders; /* scratch: the roots of one partition that are not certified */
     uint32_t *partition_of;  /* by slot */
+    uint32_t *first;         /* by slot: the entries of its list before this one lead nowhere */
     edge_t *bound;           /* by slot */
     edge_t *forest;
     size_t forest_count;
@@ -67,12 +70,14 @@ static int allocate(boruvka_t *self)
     self->blocking = malloc(n * sizeof *self->blocking);
     self->contenders = malloc(n * sizeof *self->contenders);
     self->partition_of = malloc(n * sizeof *self->partition_of);
+    self->first = calloc(n, sizeof *self->first);
     self->bound = malloc(n * sizeof *self->bound);
     self->forest = malloc(n * sizeof *self->forest);
     self->query = malloc(n * sizeof *self->query);
     self->floor = malloc(n * sizeof *self->floor);
     return self->parent && self->best && self->certified && self->blocking && self->contenders &&
-           self->partition_of && self->bound && self->forest && self->query && self->floor;
+           self->partition_of && self->first && self->bound && self->forest && self->query &&
+           self->floor;
 }
 
 static int add_found(boruvka_t *self, const edge_t *edge)
@@ -151,6 +156,7 @@ void boruvka_destroy(boruvka_t **self_p)
     free(self->blocking);
     free(self->contenders);
     free(self->partition_of);
+    free(self->first);
     free(self->bound);
     free(self->forest);
     free(self->found);
@@ -178,20 +184,49 @@ static void offer(boruvka_t *self, const edge_t *edge)
         self->best[y] = *edge;
 }
 
-static void offer_listed(boruvka_t *self, uint32_t i)
+static float larger(float x, float y) { return x > y ? x : y; }
+
+/* Entry m of row i's list as an edge; 0 when it leads nowhere. */
+static int listed_edge(const boruvka_t *self, uint32_t i, uint32_t m, edge_t *out)
+{
+    const neighbour_lists_t *lists = &self->lists;
+    uint32_t j = lists->neighbour[(size_t)i * lists->k + m];
+    if (self->parent[i] == self->parent[j])
+        return 0;
+    float d2 = lists->d2[(size_t)i * lists->k + m];
+    *out = edge_between(i, j, larger(d2, larger(lists->core[i], lists->core[j])));
+    return out->weight < INFINITY;
+}
+
+/* The row's lightest listed edge, for its own component alone: what the component at the other end
+ * does not list itself comes after that one's bound, so it decides no certificate (algorithms.md,
+ * 4). Entries are sorted by d2 and no edge is lighter than its d2. */
+static void offer_own(boruvka_t *self, uint32_t i)
 {
     const neighbour_lists_t *lists = &self->lists;
     const uint32_t *neighbour = lists->neighbour + (size_t)i * lists->k;
     const float *d2 = lists->d2 + (size_t)i * lists->k;
-    for (uint32_t m = 0; m < lists->k && neighbour[m] != SLOT_NONE; m++) {
-        uint32_t j = neighbour[m];
-        if (self->parent[i] == self->parent[j])
-            continue;
-        float weight = fmaxf(d2[m], fmaxf(lists->core[i], lists->core[j]));
-        edge_t edge = edge_between(i, j, weight);
-        if (weight < INFINITY)
+    uint32_t root = self->parent[i], m = self->first[i];
+    edge_t *best = &self->best[root], edge;
+    while (m < lists->k && neighbour[m] != SLOT_NONE && self->parent[neighbour[m]] == root)
+        m++;
+    self->first[i] = m;
+    if (lists->core[i] > best->weight)
+        return;
+    for (; m < lists->k && neighbour[m] != SLOT_NONE && d2[m] <= best->weight; m++)
+        if (listed_edge(self, i, m, &edge) && edge_compare(&edge, best) < 0)
+            *best = edge;
+}
+
+/* All that the row knows, for both ends. */
+static void offer_both(boruvka_t *self, uint32_t i)
+{
+    const neighbour_lists_t *lists = &self->lists;
+    const uint32_t *neighbour = lists->neighbour + (size_t)i * lists->k;
+    edge_t edge;
+    for (uint32_t m = self->first[i]; m < lists->k && neighbour[m] != SLOT_NONE; m++)
+        if (listed_edge(self, i, m, &edge))
             offer(self, &edge);
-    }
 }
 
 /* An edge inside one component never matters again. */
@@ -215,15 +250,22 @@ static void find_best(boruvka_t *self)
         self->best[i] = edge_none();
         self->certified[i] = self->parent[i] == i;
     }
-    for (uint32_t i = 0; i < n; i++)
-        offer_listed(self, i);
     for (size_t i = 0; i < self->found_count; i++)
         offer(self, &self->found[i]);
+    for (uint32_t i = 0; i < n; i++)
+        offer_own(self, i);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t root = self->parent[i];
         if (edge_compare(&self->best[root], &self->bound[i]) > 0)
             self->certified[root] = 0;
     }
+}
+
+/* The floors of searches are low when every known edge counts for both of its ends. */
+static void lower_floors(boruvka_t *self)
+{
+    for (uint32_t i = 0; i < self->lists.count; i++)
+        offer_both(self, i);
 }
 
 static size_t merge_certified(boruvka_t *self)
@@ -254,10 +296,25 @@ static int blocks(const boruvka_t *self, uint32_t slot)
     return edge_compare(&self->best[self->parent[slot]], &self->bound[slot]) > 0;
 }
 
-/* Which components of [begin, end) search: of those that cannot be certified the half that the
- * fewest rows stand in the way of. Each joins something in the next round, so a fixed share of the
- * components goes with every round; the large ones, with most of the rows, usually come out of it
- * certified by what the small ones found. One alone has nobody left to join, else its neighbour
+/* How many of the contenders, those with the fewest rows first: half of them, and more as long as
+ * their rows are searched in less time than another round takes. Never the last: it has most of the
+ * rows, and what the others find certifies it. */
+static uint32_t searchers(const boruvka_t *self, uint32_t open, uint32_t size)
+{
+    uint32_t chosen = open / 2;
+    uint64_t pairs = 0;
+    for (uint32_t i = 0; i + 1 < open; i++) {
+        pairs += (uint64_t)self->contenders[i].blocking * size;
+        if (i >= chosen && pairs <= PAIRS_A_ROUND)
+            chosen = i + 1;
+    }
+    return chosen;
+}
+
+/* Which components of [begin, end) search: of those that cannot be certified at least the half that
+ * the fewest rows stand in the way of. Each joins something in the next round, so a fixed share of
+ * the components goes with every round; the large ones, with most of the rows, usually come out of
+ * it certified by what the small ones found. One alone has nobody left to join, else its neighbour
  * would not be done. */
 static void choose_searchers(boruvka_t *self, uint32_t begin, uint32_t end)
 {
@@ -270,7 +327,7 @@ static void choose_searchers(boruvka_t *self, uint32_t begin, uint32_t end)
         if (self->blocking[root] > 0)
             self->contenders[open++] = (contender_t){self->blocking[root], root};
     qsort(self->contenders, open, sizeof *self->contenders, compare_contenders);
-    for (uint32_t i = open / 2; i < open; i++)
+    for (uint32_t i = searchers(self, open, end - begin); i < open; i++)
         self->blocking[self->contenders[i].root] = 0;
 }
 
@@ -298,6 +355,7 @@ int boruvka_run(boruvka_t *self, const atomic_int *stop, error_t *error)
             return error_set(error, ERR_CANCELLED, "the merge was stopped");
         find_best(self);
     } while (merge_certified(self) > 0);
+    lower_floors(self);
     collect_queries(self);
     return OK;
 }

@@ -2,7 +2,8 @@
  *
  * State columns after the knn stage: knn_stage u8[32], knn_result u8[32*T] (the lists stay in the
  * spool), round u32[1], searched u64[1], certified u64[1] (edges that needed no search), and the
- * spanning forest so far (boruvka.h): forest_*, found_*, bound_* as columns a, b, weight. */
+ * spanning forest so far (boruvka.h): forest_*, found_*, bound_* as columns a, b, weight. The same
+ * in memory is kept between two rounds (kept.h). */
 #include "coordinator/merge/coding.h"
 #include "coordinator/merge/hierarchy.h"
 #include "coordinator/merge/neighbours.h"
@@ -28,14 +29,20 @@
 typedef struct {
     step_t *step;
     neighbours_t neighbours;
+    boruvka_t *boruvka; /* over the neighbours */
     stage_t knn_stage;
     sha256_t knn_stage_sha;
     const sha256_t *knn_results; /* borrowed from the input or the checkpoint */
     uint32_t round;
     uint64_t searched;
     uint64_t certified;
-    boruvka_t *boruvka;
 } tree_t;
+
+/* What is kept of it: the rest is small, and read from the state. */
+typedef struct {
+    neighbours_t neighbours;
+    boruvka_t *boruvka; /* with the queries of the round under way */
+} kept_tree_t;
 
 static uint32_t neighbour_count(const job_spec_t *spec, const plan_t *plan)
 {
@@ -266,6 +273,38 @@ static const sha256_t *stage_input(const stage_t *stage, const char *name)
     return NULL;
 }
 
+static void kept_tree_destroy(void *thing)
+{
+    kept_tree_t *self = thing;
+    boruvka_destroy(&self->boruvka);
+    neighbours_clear(&self->neighbours);
+    free(self);
+}
+
+/* Without memory for it the next round reads the state. */
+static void keep_tree(tree_t *self, const sha256_t *state)
+{
+    const advance_input_t *input = self->step->input;
+    kept_tree_t *kept = input->kept != NULL ? malloc(sizeof *kept) : NULL;
+    if (kept == NULL)
+        return;
+    *kept = (kept_tree_t){self->neighbours, self->boruvka};
+    self->neighbours = (neighbours_t){0};
+    self->boruvka = NULL;
+    kept_put(input->kept, input->job_id, state, kept, kept_tree_destroy);
+}
+
+static int take_kept_tree(tree_t *self)
+{
+    kept_tree_t *kept = kept_take(self->step->input->kept, &self->step->input->state_sha);
+    if (kept == NULL)
+        return 0;
+    self->neighbours = kept->neighbours;
+    self->boruvka = kept->boruvka;
+    free(kept);
+    return 1;
+}
+
 static int ask(tree_t *self, const boruvka_queries_t *queries, advance_output_t *out,
                error_t *error)
 {
@@ -289,7 +328,10 @@ static int ask(tree_t *self, const boruvka_queries_t *queries, advance_output_t 
     }
     columns_writer_t *writer = write_state(self);
     snprintf(out->phase, sizeof out->phase, "tree, round %u", self->round);
-    return checkpoint_leave(self->step->input, &cutter, &writer, out, error);
+    code = checkpoint_leave(self->step->input, &cutter, &writer, out, error);
+    if (code == OK)
+        keep_tree(self, &out->state_sha);
+    return code;
 }
 
 static void report_tree(tree_t *self, const boruvka_state_t *state)
@@ -422,9 +464,20 @@ done:
 
 /* boruvka_run is repeated to find the queries that the stage was made of: it changes nothing else,
  * for it had come to its end when the state was written. */
+static int read_tree(tree_t *self, error_t *error)
+{
+    const step_t *step = self->step;
+    int code =
+        neighbours_read(&self->neighbours, step->input, &step->checkpoint.plan, &self->knn_stage,
+                        self->knn_results, job_spec_min_samples(step->input->spec), error);
+    if (code == OK)
+        code = restore_boruvka(self, error);
+    return code == OK ? boruvka_run(self->boruvka, step->input->stop, error) : code;
+}
+
 static int learn_all(tree_t *self, error_t *error)
 {
-    int code = boruvka_run(self->boruvka, self->step->input->stop, error);
+    int code = OK;
     boruvka_queries_t queries = boruvka_queries(self->boruvka);
     for (uint32_t t = 0; t < self->step->stage.task_count && code == OK; t++)
         code = learn_task(self, t, queries.slot, error);
@@ -435,12 +488,8 @@ int hdbscan_after_reach(step_t *self, advance_output_t *out, error_t *error)
 {
     tree_t tree = {.step = self};
     int code = read_state(&tree, error);
-    if (code == OK)
-        code =
-            neighbours_read(&tree.neighbours, self->input, &self->checkpoint.plan, &tree.knn_stage,
-                            tree.knn_results, job_spec_min_samples(self->input->spec), error);
-    if (code == OK)
-        code = restore_boruvka(&tree, error);
+    if (code == OK && !take_kept_tree(&tree))
+        code = read_tree(&tree, error);
     if (code == OK)
         code = learn_all(&tree, error);
     if (code == OK)

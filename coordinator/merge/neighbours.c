@@ -9,19 +9,21 @@
 static int allocate(neighbours_t *self, const plan_t *plan, uint32_t k, error_t *error)
 {
     size_t slots = plan->count, entries = slots * k;
-    *self = (neighbours_t){.lists = {.count = plan->count,
-                                     .k = k,
-                                     .partition_count = plan->partition_count,
-                                     .partition_begin = plan->partition_begin}};
+    *self = (neighbours_t){
+        .lists = {.count = plan->count, .k = k, .partition_count = plan->partition_count}};
+    size_t begins = (size_t)plan->partition_count + 1;
     self->neighbour = malloc((entries + 1) * sizeof *self->neighbour);
     self->d2 = malloc((entries + 1) * sizeof *self->d2);
     self->core = malloc((slots + 1) * sizeof *self->core);
-    if (self->neighbour == NULL || self->d2 == NULL || self->core == NULL)
+    self->partition_begin = malloc(begins * sizeof *self->partition_begin);
+    if (!self->neighbour || !self->d2 || !self->core || !self->partition_begin)
         return error_set(error, ERR_MEMORY, "out of memory for %u neighbours of %zu rows", k,
                          slots);
     self->lists.neighbour = self->neighbour;
     self->lists.d2 = self->d2;
     self->lists.core = self->core;
+    self->lists.partition_begin = self->partition_begin;
+    memcpy(self->partition_begin, plan->partition_begin, begins * sizeof *self->partition_begin);
     for (size_t i = 0; i < entries; i++) {
         self->neighbour[i] = SLOT_NONE;
         self->d2[i] = INFINITY;
@@ -34,6 +36,7 @@ void neighbours_clear(neighbours_t *self)
     free(self->neighbour);
     free(self->d2);
     free(self->core);
+    free(self->partition_begin);
     *self = (neighbours_t){0};
 }
 

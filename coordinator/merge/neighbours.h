@@ -11,6 +11,7 @@ typedef struct {
     uint32_t *neighbour;
     float *d2;
     float *core;
+    uint32_t *partition_begin;
 } neighbours_t;
 
 /* `stage`: the knn stage; `results`: of its tasks. Checks that every list is sorted, stays in its

@@ -162,7 +162,7 @@ static int write_clusters(writing_t *self, error_t *error)
             code = cluster_line(&self->cluster, &self->source, &self->line, error);
         if (code == OK)
             code = jsonl_file_add(self->file, self->line.bytes, self->line.length, error);
-        if (code == OK)
+        if (code == OK && !self->input->results->verbs->keeps_nothing)
             code = store_cluster(self, error);
         if (code == OK)
             code = write_report_add(&self->report, &self->cluster, error);

@@ -17,6 +17,7 @@
 #define ROOT_LIMIT 3900 /* leaves room for /<job_id>/<64 hex> in PATH_MAX */
 
 struct spool {
+    int scratch;
     char root[ROOT_LIMIT + 1];
 };
 
@@ -86,10 +87,28 @@ int spool_open(const char *root, spool_t **out, error_t *error)
     return code;
 }
 
+int spool_open_scratch(const char *root, spool_t **out, error_t *error)
+{
+    int code = spool_open(root, out, error);
+    if (code == OK)
+        (*out)->scratch = 1;
+    return code;
+}
+
 void spool_close(spool_t **self)
 {
     free(*self);
     *self = NULL;
+}
+
+static int publish_unsynced(int file, const char *temporary, const char *path, error_t *error)
+{
+    int code = close(file) ? durable_error(error, "close", temporary) : OK;
+    if (code == OK && rename(temporary, path))
+        code = durable_error(error, "rename to", path);
+    if (code != OK)
+        unlink(temporary);
+    return code;
 }
 
 int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t length, sha256_t *out,
@@ -117,7 +136,8 @@ int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t lengt
         unlink(temporary);
         return code;
     }
-    code = durable_publish(file, temporary, path, folder, error);
+    code = self->scratch ? publish_unsynced(file, temporary, path, error)
+                         : durable_publish(file, temporary, path, folder, error);
     if (code == OK)
         *out = sha256;
     return code;
@@ -229,5 +249,5 @@ int spool_remove_job(spool_t *self, const char *job_id, error_t *error)
     closedir(folder);
     if (rmdir(path))
         return durable_error(error, "remove folder", path);
-    return durable_sync_folder(self->root, error);
+    return self->scratch ? OK : durable_sync_folder(self->root, error);
 }

@@ -11,9 +11,11 @@
 typedef struct spool spool_t;
 
 int spool_open(const char *root, spool_t **out, error_t *error);
+/* For a folder that goes with the process: nothing is synced, so a power cut may lose it. */
+int spool_open_scratch(const char *root, spool_t **out, error_t *error);
 void spool_close(spool_t **self);
 
-/* Durable when it returns OK. Putting the same bytes twice is OK. */
+/* Durable when it returns OK (but in a scratch). Putting the same bytes twice is OK. */
 int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t length, sha256_t *out,
               error_t *error);
 /* The whole payload, malloc'd and the caller's. ERR_NOT_FOUND; ERR_INPUT when the content does not

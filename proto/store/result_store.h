@@ -95,7 +95,8 @@ typedef struct {
 typedef struct result_store result_store_t;
 
 typedef struct {
-    const char *name; /* "sqlite" */
+    const char *name;  /* "sqlite" */
+    int keeps_nothing; /* 1: rows need not be made */
 
     /* Writing: one job at a time. begin, then clusters and noise in any number of calls, then
      * commit (the commit point of a job) or rollback. */
@@ -130,6 +131,9 @@ struct result_store {
  * is not there yet. */
 int result_store_open_sqlite(const char *path, int read_only, result_store_t **out, error_t *error);
 
+/* Keeps nothing: for `stage4 run` without a state folder, whose clusters nobody looks up. */
+int result_store_open_none(result_store_t **out, error_t *error);
+
 typedef struct {
     const char *host;
     uint16_t port;
@@ -148,7 +152,7 @@ int result_store_open_postgres(const result_postgres_options_t *options, int rea
 
 /* The one place where a result store is chosen. */
 typedef struct {
-    const char *kind; /* "sqlite" or "postgres" */
+    const char *kind; /* "sqlite" or "postgres"; no setting gives "none" */
     const char *path; /* sqlite: the file */
     result_postgres_options_t postgres;
 } result_store_options_t;

@@ -27,6 +27,8 @@ int result_store_open(const result_store_options_t *options, int read_only, resu
         return result_store_open_sqlite(options->path, read_only, out, error);
     if (is_postgres(options))
         return result_store_open_postgres(&options->postgres, read_only, out, error);
+    if (!strcmp(options->kind, "none"))
+        return result_store_open_none(out, error);
     return unknown_kind(options->kind, error);
 }
 
@@ -54,6 +56,8 @@ void result_store_describe(const result_store_options_t *options, char out[RESUL
         snprintf(out, RESULT_STORE_WORDS_SIZE, "postgres at %s:%u, database %s, user %s",
                  options->postgres.host, (unsigned)options->postgres.port,
                  options->postgres.database, options->postgres.user);
-    else
+    else if (is_sqlite(options))
         snprintf(out, RESULT_STORE_WORDS_SIZE, "%s at %s", options->kind, options->path);
+    else
+        snprintf(out, RESULT_STORE_WORDS_SIZE, "%s", options->kind);
 }

@@ -24,6 +24,7 @@ struct inline_cluster {
     const char *indices_folder;
     test_folder_t folder;
     spool_t *spool;
+    kept_t kept;
     compute_t *compute;
     flat_index_t *index;
     inline_hook_fn hook;
@@ -186,6 +187,7 @@ static inline void inline_take_outcome(inline_cluster_t *self, const sha256_t *s
     free(labels_sha);
 }
 
+/* With `repeat` the first call goes on from what is kept, the second from what is stored. */
 static inline int inline_advance(const inline_cluster_t *self, const advance_input_t *input,
                                  advance_output_t *out, error_t *error)
 {
@@ -206,6 +208,7 @@ static inline int inline_loop(inline_cluster_t *self, error_t *error)
                              .spec = self->spec,
                              .indices_folder = self->indices_folder,
                              .spool = self->spool,
+                             .kept = &self->kept,
                              .first = 1};
     advance_output_t step;
     sha256_t *results = NULL;
@@ -243,6 +246,7 @@ static inline int inline_cluster_run(inline_cluster_t *self, const job_spec_t *s
 
 static inline void inline_cluster_clear(inline_cluster_t *self)
 {
+    kept_drop(&self->kept, NULL);
     flat_index_close(&self->index);
     compute_destroy(&self->compute);
     spool_close(&self->spool);

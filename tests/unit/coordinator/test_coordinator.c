@@ -489,6 +489,44 @@ static void info_names_the_workers_and_what_they_hold(void **state)
     net_socket_close(&socket);
 }
 
+static int start_scratch(void **state)
+{
+    server_t *self = calloc(1, sizeof *self);
+    snprintf(self->folder, sizeof self->folder, "/tmp/stage4-coordinator-XXXXXX");
+    if (!mkdtemp(self->folder))
+        return -1;
+    strcpy(self->clients, "inproc://test-clients-scratch");
+    strcpy(self->workers, "inproc://test-workers-scratch");
+    self->options = (coordinator_options_t){.client_endpoint = self->clients,
+                                            .worker_endpoint = self->workers,
+                                            .indices_folder = INDICES,
+                                            .state_folder = self->folder,
+                                            .output_folder = self->folder,
+                                            .scratch = 1};
+    net_start();
+    *state = self;
+    return pthread_create(&self->thread, NULL, run, self);
+}
+
+static int is_there(const server_t *self, const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", self->folder, name);
+    return access(path, F_OK) == 0;
+}
+
+static void a_scratch_state_has_no_databases(void **state)
+{
+    server_t *server = *state;
+    char job_id[JOB_ID_SIZE];
+    submit(server, job_id);
+    json_t *status = wait_for_state(server, job_id, "running"); /* planned: the stores are open */
+    json_decref(status);
+    assert_true(is_there(server, "spool"));
+    assert_false(is_there(server, "ledger.db"));
+    assert_false(is_there(server, "stage4.db"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +544,7 @@ int main(void)
         T(the_queue_has_an_end),
         T(info_names_the_workers_and_what_they_hold),
 #undef T
+        cmocka_unit_test_setup_teardown(a_scratch_state_has_no_databases, start_scratch, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,14 @@ static int set_up(void **state)
     return spool_open(self->folder.path, &self->spool, NULL);
 }
 
+static int set_up_scratch(void **state)
+{
+    fixture_t *self = calloc(1, sizeof *self);
+    self->folder = folder_new();
+    *state = self;
+    return spool_open_scratch(self->folder.path, &self->spool, NULL);
+}
+
 static int tear_down(void **state)
 {
     fixture_t *self = *state;
@@ -272,6 +280,11 @@ static void a_root_that_cannot_be_is_an_error_with_its_path(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* What is not synced is found, told from damage and removed all the same. */
+#define SCRATCH(name)                                                                              \
+    {                                                                                              \
+        "scratch: " #name, name, set_up_scratch, tear_down, NULL                                   \
+    }
     const struct CMUnitTest tests[] = {
         TEST(a_payload_comes_back_as_it_was_put),
         TEST(the_same_bytes_twice_are_one_file),
@@ -285,6 +298,12 @@ int main(void)
         TEST(a_full_disk_is_an_error_that_leaves_nothing),
         TEST(a_failed_rename_leaves_no_temporary_file),
         TEST(a_root_that_cannot_be_is_an_error_with_its_path),
+        SCRATCH(a_payload_comes_back_as_it_was_put),
+        SCRATCH(the_same_bytes_twice_are_one_file),
+        SCRATCH(a_damaged_payload_is_found_and_removed),
+        SCRATCH(removing_a_job_removes_its_folder_twice_over),
+        SCRATCH(a_full_disk_is_an_error_that_leaves_nothing),
+        SCRATCH(a_failed_rename_leaves_no_temporary_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
