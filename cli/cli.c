@@ -41,7 +41,7 @@ void cli_command_usage(const cli_command_t *command, FILE *out)
 /* "--min-cluster-size 5" is a likely slip: say how a parameter is given. */
 static void hint_at_param(error_t *error)
 {
-    for (int algorithm = ALGORITHM_HDBSCAN; algorithm <= ALGORITHM_KMEANS; algorithm++) {
+    for (int algorithm = 0; algorithm < ALGORITHM_COUNT; algorithm++) {
         job_spec_t spec;
         char given[64];
         char name[64];

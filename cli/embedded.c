@@ -92,6 +92,7 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
         .results = options->results,
         .queue_limit = options->queue_limit,
         .running_limit = options->running_limit,
+        .matrix_bytes = options->matrix_bytes,
         .retry_limit = options->retry_limit,
         .log = options->log,
     };

@@ -24,8 +24,9 @@ typedef struct {
     size_t cache_bytes; /* of each worker */
     uint32_t queue_limit;
     uint32_t running_limit;
-    uint32_t retry_limit; /* 0: as the coordinator has it */
-    log_t *log;           /* borrowed, as is all the text, until embedded_stop */
+    uint64_t matrix_bytes; /* as the coordinator has it */
+    uint32_t retry_limit;  /* 0: as the coordinator has it */
+    log_t *log;            /* borrowed, as is all the text, until embedded_stop */
 } embedded_options_t;
 
 typedef struct embedded embedded_t;

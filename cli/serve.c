@@ -106,6 +106,7 @@ int cli_serve(const cli_t *cli, error_t *error)
         .cache_bytes = (size_t)config_integer(config, "cache_mib") << 20,
         .queue_limit = (uint32_t)config_integer(config, "queue_limit"),
         .running_limit = (uint32_t)config_integer(config, "running_limit"),
+        .matrix_bytes = (uint64_t)config_integer(config, "matrix_mib") << 20,
         .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
     };
     char ledger_secret[CONFIG_SECRET_SIZE];

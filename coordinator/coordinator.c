@@ -63,7 +63,8 @@ static void name_paths(shell_t *self)
                                     .output_folder = self->options->output_folder,
                                     .spool_folder = paths->spool,
                                     .scratch = self->options->scratch,
-                                    .results = &self->results_options};
+                                    .results = &self->results_options,
+                                    .matrix_bytes = self->options->matrix_bytes};
 }
 
 /* Without a state that outlives the process the ledger needs no file, and nobody can look up

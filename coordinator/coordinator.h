@@ -27,6 +27,7 @@ typedef struct {
     result_store_options_t results;
     uint32_t queue_limit;   /* queued jobs, beyond which submit is ERR_BUSY; default 1000 */
     uint32_t running_limit; /* jobs at once; default 2 */
+    uint64_t matrix_bytes;  /* for the distances of one partition in a worker; default 2 GiB */
     uint32_t retry_limit;   /* deaths or failures of a task that fail its job; default 3 */
     net_pipe_t *wake; /* something comes by it when *stop is set; NULL: looked at now and then */
     log_t *log;       /* borrowed */

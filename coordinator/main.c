@@ -34,16 +34,17 @@ static int run(const config_t *config, const atomic_int *stop, error_t *error)
         return error_field(error, ERR_USAGE, "log_level",
                            "log_level must be debug, info, warning, error or off");
     log_t *log = log_new(stdout, level, "stage4-coordinator");
-    coordinator_options_t options = {.client_endpoint = config_text(config, "client_endpoint"),
-                                     .worker_endpoint = config_text(config, "worker_endpoint"),
-                                     .indices_folder = config_text(config, "indices"),
-                                     .state_folder = state ? state : DEFAULT_STATE,
-                                     .output_folder = config_text(config, "output_folder"),
-                                     .queue_limit = (uint32_t)config_integer(config, "queue_limit"),
-                                     .running_limit =
-                                         (uint32_t)config_integer(config, "running_limit"),
-                                     .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
-                                     .log = log};
+    coordinator_options_t options = {
+        .client_endpoint = config_text(config, "client_endpoint"),
+        .worker_endpoint = config_text(config, "worker_endpoint"),
+        .indices_folder = config_text(config, "indices"),
+        .state_folder = state ? state : DEFAULT_STATE,
+        .output_folder = config_text(config, "output_folder"),
+        .queue_limit = (uint32_t)config_integer(config, "queue_limit"),
+        .running_limit = (uint32_t)config_integer(config, "running_limit"),
+        .matrix_bytes = (uint64_t)config_integer(config, "matrix_mib") << 20,
+        .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
+        .log = log};
     int code = ledger_configure(config, ledger_secret, &options.ledger, error);
     if (!code)
         code = result_store_configure(config, results_secret, &options.results, error);

@@ -76,6 +76,7 @@ static void run_advance(merge_thread_t *self, merge_work_t *work)
                              .spool = self->spool,
                              .kept = &self->kept,
                              .stop = &work->stop,
+                             .matrix_bytes = self->places->matrix_bytes,
                              .first = work->first,
                              .stage_number = work->stage,
                              .stage_sha = work->stage_sha,

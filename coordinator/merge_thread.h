@@ -49,6 +49,7 @@ typedef struct {
     const char *spool_folder;
     int scratch;                           /* the spool need not be durable */
     const result_store_options_t *results; /* borrowed */
+    uint64_t matrix_bytes;                 /* advance.h */
 } merge_places_t;
 
 typedef struct merge_thread merge_thread_t;

@@ -25,6 +25,8 @@ void job_spec_init(job_spec_t *self)
         .selection = SELECTION_EOM,
         .max_iterations = 100,
         .tolerance = 1e-4,
+        .distance_threshold = -1,
+        .smallest_cluster = 1,
     };
 }
 
@@ -44,6 +46,7 @@ uint32_t job_spec_min_samples(const job_spec_t *self)
 
 const char *algorithm_name(algorithm_t algorithm) { return ALGORITHM_NAMES[algorithm]; }
 const char *metric_name(metric_t metric) { return METRIC_NAMES[metric]; }
+const char *linkage_name(linkage_method_t method) { return LINKAGE_NAMES[method]; }
 
 double metric_distance(metric_t metric, float dist2)
 {
@@ -107,14 +110,30 @@ static int check_kmeans(const job_spec_t *self, error_t *error)
     return OK;
 }
 
+static int check_agglomerative(const job_spec_t *self, error_t *error)
+{
+    int threshold = self->distance_threshold >= 0;
+    if (threshold == (self->n_clusters > 0))
+        return error_field(
+            error, ERR_USAGE, "params.distance_threshold",
+            "%s of params.distance_threshold and params.n_clusters %s given; exactly "
+            "one says where the tree is cut",
+            threshold ? "both" : "none", threshold ? "are" : "is");
+    return OK;
+}
+
 int job_spec_validate(const job_spec_t *self, error_t *error)
 {
+    static int (*const CHECKS[ALGORITHM_COUNT])(const job_spec_t *, error_t *) = {
+        [ALGORITHM_HDBSCAN] = check_hdbscan,
+        [ALGORITHM_KMEANS] = check_kmeans,
+        [ALGORITHM_AGGLOMERATIVE] = check_agglomerative,
+    };
     int code = check_partition(self, error);
     if (code == OK)
         code = check_dates(self, error);
     if (code == OK)
-        code = self->algorithm == ALGORITHM_KMEANS ? check_kmeans(self, error)
-                                                   : check_hdbscan(self, error);
+        code = CHECKS[self->algorithm](self, error);
     return code;
 }
 

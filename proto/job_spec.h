@@ -15,9 +15,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
-typedef enum { ALGORITHM_HDBSCAN, ALGORITHM_KMEANS } algorithm_t;
+typedef enum { ALGORITHM_HDBSCAN, ALGORITHM_KMEANS, ALGORITHM_AGGLOMERATIVE } algorithm_t;
+#define ALGORITHM_COUNT 3
 typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
 typedef enum { SELECTION_EOM, SELECTION_LEAF } selection_t;
+typedef enum { LINKAGE_AVERAGE, LINKAGE_COMPLETE, LINKAGE_SINGLE, LINKAGE_WARD } linkage_method_t;
 typedef enum {
     PARTITION_DOMAIN = 1,
     PARTITION_EVENT_TYPE = 2,
@@ -33,7 +35,7 @@ typedef struct {
 
 typedef struct {
     level_t level;         /* embedding_type */
-    algorithm_t algorithm; /* "hdbscan" | "kmeans" */
+    algorithm_t algorithm; /* "hdbscan" | "kmeans" | "agglomerative" */
     metric_t metric;       /* "cosine" (default) | "euclidean" */
     unsigned partition_by; /* set of partition_by_t; JSON: array of "domain" "event_type"
                               "entity_type" */
@@ -59,6 +61,11 @@ typedef struct {
     uint32_t max_iterations; /* 100 */
     double tolerance;        /* 1e-4: squared move of all centres relative to the mean variance */
     uint64_t seed;           /* 0 */
+    /* "params" of agglomerative */
+    linkage_method_t linkage;  /* "average" (default) | "complete" | "single" | "ward" */
+    double distance_threshold; /* -1 none; clusters are joined at distances up to this one ... */
+    uint32_t n_clusters;       /* ... or until so many a partition are left; 0 none */
+    uint32_t smallest_cluster; /* JSON "min_cluster_size", 1: smaller ones are noise */
 } job_spec_t;
 
 void job_spec_init(job_spec_t *self); /* the defaults */
@@ -86,6 +93,7 @@ void job_spec_describe(FILE *stream);
 uint32_t job_spec_min_samples(const job_spec_t *self); /* with the default resolved */
 const char *algorithm_name(algorithm_t algorithm);
 const char *metric_name(metric_t metric);
+const char *linkage_name(linkage_method_t method);
 
 /* The metric's distance of a canonical dist2, in float64 so that no two dist2 become equal. */
 double metric_distance(metric_t metric, float dist2);

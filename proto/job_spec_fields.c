@@ -7,8 +7,9 @@
 #define COUNT_MAX 1000000000.0      /* more rows than any index of this service has */
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: what every reader of JSON keeps exactly */
 
-const char *const ALGORITHM_NAMES[] = {"hdbscan", "kmeans", NULL};
+const char *const ALGORITHM_NAMES[] = {"hdbscan", "kmeans", "agglomerative", NULL};
 const char *const METRIC_NAMES[] = {"cosine", "euclidean", NULL};
+const char *const LINKAGE_NAMES[] = {"average", "complete", "single", "ward", NULL};
 static const char *const LEVEL_NAMES[] = {"documents", "events", "entities", "storylines", NULL};
 static const char *const SELECTION_NAMES[] = {"eom", "leaf", NULL};
 static const char *const PARTITION_NAMES[] = {"domain", "event_type", "entity_type", NULL};
@@ -72,13 +73,33 @@ static const field_t KMEANS_FIELDS[] = {
      "Settled: the squared move of all centres, relative to the mean variance."},
 };
 
-#define TABLE(rows) ((field_table_t){(rows), sizeof(rows) / sizeof(rows)[0]})
+static const field_t AGGLOMERATIVE_FIELDS[] = {
+    {"distance_threshold", "params.distance_threshold", FIELD_REAL_NONE, 0, AT(distance_threshold),
+     0, 1e9, NULL,
+     "Clusters are joined up to this distance, itself included; this or n_clusters is required."},
+    {"linkage", "params.linkage", FIELD_CHOICE, 0, AT(linkage), 0, 0, LINKAGE_NAMES,
+     "The distance of two clusters: mean, largest or smallest of their pairs, or Ward's."},
+    {"min_cluster_size", "params.min_cluster_size", FIELD_COUNT, 0, AT(smallest_cluster), 1,
+     COUNT_MAX, NULL, "Clusters of fewer items are noise."},
+    {"n_clusters", "params.n_clusters", FIELD_COUNT, 0, AT(n_clusters), 0, COUNT_MAX, NULL,
+     "Joins until so many clusters are left, in each partition; 0 is no such number."},
+};
 
-field_table_t job_fields(void) { return TABLE(JOB_FIELDS); }
+#define TABLE(rows)                                                                                \
+    {                                                                                              \
+        (rows), sizeof(rows) / sizeof(rows)[0]                                                     \
+    }
+
+field_table_t job_fields(void) { return (field_table_t)TABLE(JOB_FIELDS); }
 
 field_table_t algorithm_fields(algorithm_t algorithm)
 {
-    return algorithm == ALGORITHM_KMEANS ? TABLE(KMEANS_FIELDS) : TABLE(HDBSCAN_FIELDS);
+    static const field_table_t TABLES[ALGORITHM_COUNT] = {
+        [ALGORITHM_HDBSCAN] = TABLE(HDBSCAN_FIELDS),
+        [ALGORITHM_KMEANS] = TABLE(KMEANS_FIELDS),
+        [ALGORITHM_AGGLOMERATIVE] = TABLE(AGGLOMERATIVE_FIELDS),
+    };
+    return TABLES[algorithm];
 }
 
 const field_t *field_find(field_table_t table, const char *name)

@@ -19,6 +19,7 @@ typedef enum {
     FIELD_DAYS,      /* int32_t; JSON null is -1 */
     FIELD_SEED,      /* uint64_t */
     FIELD_REAL,      /* double */
+    FIELD_REAL_NONE, /* double >= 0; JSON null is -1 */
     FIELD_FLAG,      /* int */
     FIELD_DATE_FROM, /* int64_t ms; a date alone is its first instant; JSON null is TIME_NONE */
     FIELD_DATE_TO,   /* int64_t ms; a date alone is its last millisecond */
@@ -50,6 +51,7 @@ field_table_t job_fields(void);
 field_table_t algorithm_fields(algorithm_t algorithm);
 extern const char *const ALGORITHM_NAMES[];
 extern const char *const METRIC_NAMES[];
+extern const char *const LINKAGE_NAMES[];
 
 /* The row of that name; NULL when there is none. */
 const field_t *field_find(field_table_t table, const char *name);

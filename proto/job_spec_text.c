@@ -38,6 +38,7 @@ static json_t *text_value(const field_t *field, const char *text)
     case FIELD_DAYS:
     case FIELD_SEED:
     case FIELD_REAL:
+    case FIELD_REAL_NONE:
     case FIELD_FILTER:
     case FIELD_PARAMS:
         value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
@@ -95,7 +96,9 @@ static void describe_allowed(FILE *stream, const field_t *field)
         fprintf(stream, "whole number, %.0f to %.0f, or null", field->low, field->high);
         break;
     case FIELD_REAL:
-        fprintf(stream, "number, %g to %g", field->low, field->high);
+    case FIELD_REAL_NONE:
+        fprintf(stream, "number, %g to %g%s", field->low, field->high,
+                field->kind == FIELD_REAL ? "" : ", or null");
         break;
     case FIELD_FLAG:
         fputs("true or false", stream);

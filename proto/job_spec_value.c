@@ -142,6 +142,15 @@ static int set_real(job_spec_t *self, const field_t *field, const json_t *value,
     return wrong(field, value, error, what);
 }
 
+static int set_real_none(job_spec_t *self, const field_t *field, const json_t *value,
+                         error_t *error)
+{
+    if (!json_is_null(value))
+        return set_real(self, field, value, error);
+    *MEMBER(self, field, double) = -1;
+    return OK;
+}
+
 static int set_flag(job_spec_t *self, const field_t *field, const json_t *value, error_t *error)
 {
     if (!json_is_boolean(value))
@@ -298,6 +307,14 @@ static void write_real(FILE *stream, const job_spec_t *self, const field_t *fiel
     json_write_real(stream, *MEMBER_OF(self, field, double));
 }
 
+static void write_real_none(FILE *stream, const job_spec_t *self, const field_t *field)
+{
+    if (*MEMBER_OF(self, field, double) < 0)
+        fputs("null", stream);
+    else
+        write_real(stream, self, field);
+}
+
 static void write_flag(FILE *stream, const job_spec_t *self, const field_t *field)
 {
     fputs(*MEMBER_OF(self, field, int) ? "true" : "false", stream);
@@ -357,6 +374,7 @@ static const struct {
     [FIELD_DAYS] = {set_days, write_days},
     [FIELD_SEED] = {set_seed, write_seed},
     [FIELD_REAL] = {set_real, write_real},
+    [FIELD_REAL_NONE] = {set_real_none, write_real_none},
     [FIELD_FLAG] = {set_flag, write_flag},
     [FIELD_DATE_FROM] = {set_date_from, write_date},
     [FIELD_DATE_TO] = {set_date_to, write_date},

@@ -36,6 +36,11 @@
  * kind "assign"    result of an `assign` task: label u32[q] (centre number within its partition),
  *                  d2 f32[q]; touched u32[t] (global centre numbers, ascending), sum f64[t*d],
  *                  count u32[t]
+ * kind "merges"    result of a `linkage` task, and what the outcome keeps of all partitions together:
+ *                  merge_begin u32[s+1] (of each segment, in order; of each partition); a u32[m] <
+ *                  b u32[m], the smallest slots of the two clusters that join; distance f64[m], in
+ *                  the metric; each segment's sorted by (distance, a, b). Fewer than size - 1: what
+ *                  is left stays apart (windows)
  * kind "members"   input of `summarise`: cluster_begin u32[C+1], member u32[M] (slots, ascending in
  *                  a cluster)
  * kind "summary"   result of a `summarise` task over clusters [begin, end): centroid f32[c*d] (mean,
@@ -45,8 +50,9 @@
  *                  typical u32[c*TYPICAL_COUNT] (slots by falling similarity, then slot; UINT32_MAX
  *                  pads)
  * kind "labels"    end of clustering: label i32[n] (cluster number over all partitions, -1 noise),
- *                  strength f32[n], outlier f32[n] (GLOSH; 0 for k-means), cluster_partition u32[C],
- *                  persistence f64[C] (stability; 0 for k-means)
+ *                  strength f32[n], outlier f32[n] (GLOSH; 0 but for hdbscan), cluster_partition u32[C],
+ *                  persistence f64[C] (stability; 0 for
+ *                  k-means; agglomerative: dendrogram.h)
  */
 #ifndef STAGE4_PROTO_PAYLOAD_H
 #define STAGE4_PROTO_PAYLOAD_H

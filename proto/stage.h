@@ -20,7 +20,8 @@
     X(TASK_ASSIGN, "assign")       /* slots of one partition */                                    \
     X(TASK_SUMMARISE, "summarise") /* clusters in members */                                       \
     X(TASK_ROTATE, "rotate")       /* slots: any; the sample is of all */                          \
-    X(TASK_ENCODE, "encode")       /* slots of one partition */
+    X(TASK_ENCODE, "encode")       /* slots of one partition */                                    \
+    X(TASK_LINKAGE, "linkage")     /* slots: a whole partition */
 
 typedef enum {
 #define X(name, wire) name,

@@ -64,7 +64,7 @@ static int fold(step_t *self, advance_output_t *out, error_t *error)
         [TASK_KNN] = hdbscan_after_knn,       [TASK_REACH] = hdbscan_after_reach,
         [TASK_SEED] = kmeans_after_seed,      [TASK_ASSIGN] = kmeans_after_assign,
         [TASK_SUMMARISE] = summarise_end,     [TASK_ROTATE] = hdbscan_after_rotate,
-        [TASK_ENCODE] = hdbscan_after_encode,
+        [TASK_ENCODE] = hdbscan_after_encode, [TASK_LINKAGE] = agglomerative_after_linkage,
     };
     int code = read_stage(self, error);
     if (code == OK)
@@ -77,14 +77,32 @@ static int begin(step_t *self, advance_output_t *out, error_t *error)
     int code = plan_first(self, error);
     if (code != OK)
         return code;
-    return self->input->spec->algorithm == ALGORITHM_HDBSCAN ? hdbscan_begin(self, out, error)
-                                                             : kmeans_begin(self, out, error);
+    static int (*const BEGINS[ALGORITHM_COUNT])(step_t *, advance_output_t *, error_t *) = {
+        [ALGORITHM_HDBSCAN] = hdbscan_begin,
+        [ALGORITHM_KMEANS] = kmeans_begin,
+        [ALGORITHM_AGGLOMERATIVE] = agglomerative_begin,
+    };
+    return BEGINS[self->input->spec->algorithm](self, out, error);
+}
+
+/* Single linkage is the spanning tree that HDBSCAN* grows when every row is its own core. */
+static void read_as_tree(const job_spec_t *spec, job_spec_t *out)
+{
+    *out = *spec; /* borrows the filter */
+    if (spec->algorithm != ALGORITHM_AGGLOMERATIVE)
+        return;
+    out->min_cluster_size = 2;
+    out->min_samples = 1;
 }
 
 int advance(const advance_input_t *input, advance_output_t *out, error_t *error)
 {
-    step_t step = {.input = input};
+    job_spec_t spec;
+    advance_input_t read = *input;
+    step_t step = {.input = &read};
     memset(out, 0, sizeof *out);
+    read_as_tree(input->spec, &spec);
+    read.spec = &spec;
     int code = advance_stopped(input, error);
     if (code == OK)
         code = input->first ? begin(&step, out, error) : fold(&step, out, error);

@@ -5,7 +5,8 @@
  * leaves the next stage's inputs there. It is called from the coordinator's merge thread.
  *
  *   hdbscan:  plan -> (rotate -> encode) -> knn -> (reach)* -> summarise -> last
- *   kmeans:   plan -> seed -> (assign)+ -> summarise -> last */
+ *   kmeans:   plan -> seed -> (assign)+ -> summarise -> last
+ *   agglomerative: plan -> linkage -> summarise -> last; single linkage as hdbscan */
 #ifndef STAGE4_COORDINATOR_MERGE_ADVANCE_H
 #define STAGE4_COORDINATOR_MERGE_ADVANCE_H
 
@@ -18,6 +19,8 @@
 
 #include <stdatomic.h>
 
+#define MATRIX_BYTES_DEFAULT ((uint64_t)2048 << 20)
+
 typedef struct {
     const char *job_id;
     const job_spec_t *spec;     /* as_of resolved */
@@ -26,6 +29,7 @@ typedef struct {
     spool_t *spool;
     kept_t *kept;           /* what the folds before left in memory; NULL none */
     const atomic_int *stop; /* non-zero: give up soon with ERR_CANCELLED */
+    uint64_t matrix_bytes; /* that a worker may use for one partition's distances; 0: the default */
     /* The stage that has finished; first = 1 and nothing else for the very first call. */
     int first;
     uint32_t stage_number;

@@ -354,6 +354,8 @@ static int cut_tree(tree_t *self, advance_output_t *out, error_t *error)
     boruvka_state_t state = boruvka_state(self->boruvka);
     const plan_t *plan = &self->step->checkpoint.plan;
     clustering_t clustering = {0};
+    if (self->step->input->spec->algorithm == ALGORITHM_AGGLOMERATIVE) /* single linkage */
+        return agglomerative_after_tree(self->step, state.forest, state.forest_count, out, error);
     hierarchy_options_t options;
     hierarchy_options_init(&options, self->step->input->spec);
     int code = clustering_init(&clustering, plan->count, error);

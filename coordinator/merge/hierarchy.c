@@ -71,10 +71,11 @@ static uint32_t partition_of(uint32_t slot, const uint32_t *begin, uint32_t coun
     return low;
 }
 
-/* Deals the sorted edges out by partition; their order inside stays. */
-static int deal_out(const edge_t *forest, size_t edge_count, const uint32_t *partition_begin,
-                    uint32_t partition_count, edge_t **dealt, size_t **dealt_begin, error_t *error)
+int hierarchy_deal_out(edge_t *forest, size_t edge_count, const uint32_t *partition_begin,
+                       uint32_t partition_count, edge_t **dealt, size_t **dealt_begin,
+                       error_t *error)
 {
+    edge_sort(forest, edge_count);
     edge_t *edges = malloc((edge_count > 0 ? edge_count : 1) * sizeof *edges);
     size_t *begin = calloc((size_t)partition_count + 2, sizeof *begin);
     if (edges == NULL || begin == NULL) {
@@ -99,9 +100,8 @@ int hierarchy_cluster_all(edge_t *forest, size_t edge_count, const uint32_t *par
 {
     edge_t *dealt = NULL;
     size_t *begin = NULL;
-    edge_sort(forest, edge_count);
-    int code =
-        deal_out(forest, edge_count, partition_begin, partition_count, &dealt, &begin, error);
+    int code = hierarchy_deal_out(forest, edge_count, partition_begin, partition_count, &dealt,
+                                  &begin, error);
     if (code != OK || dealt == NULL || begin == NULL)
         return code;
     for (uint32_t p = 0; p < partition_count && code == OK; p++)

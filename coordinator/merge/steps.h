@@ -7,11 +7,16 @@
 
 #include "coordinator/merge/checkpoint.h"
 #include "coordinator/merge/clustering.h"
+#include "coordinator/merge/edge.h"
 
 typedef struct {
     const advance_input_t *input;
     checkpoint_t checkpoint;
     stage_t stage; /* the one that has finished; zeros after planning */
+    /* Payloads that the outcome names beside labels and members: what the writer makes a file of
+     * its own from (outcome.h, "side"). Set before summarise_begin, borrowed. */
+    const sha256_t *side;
+    size_t side_count;
 } step_t;
 
 /* hdbscan.c */
@@ -24,6 +29,12 @@ int hdbscan_after_reach(step_t *self, advance_output_t *out, error_t *error);
 int kmeans_begin(step_t *self, advance_output_t *out, error_t *error);
 int kmeans_after_seed(step_t *self, advance_output_t *out, error_t *error);
 int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error);
+/* agglomerative.c */
+int agglomerative_begin(step_t *self, advance_output_t *out, error_t *error);
+int agglomerative_after_linkage(step_t *self, advance_output_t *out, error_t *error);
+/* The minimum spanning forest of the distances, from hdbscan.c. */
+int agglomerative_after_tree(step_t *self, edge_t *forest, size_t count, advance_output_t *out,
+                             error_t *error);
 /* summarise.c: the labels are known. */
 int summarise_begin(step_t *self, const clustering_t *clustering, advance_output_t *out,
                     error_t *error);

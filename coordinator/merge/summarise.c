@@ -1,6 +1,6 @@
 /* summarise.c - from labels to the outcome: members, the summarise stage, the last state.
  *
- * State columns beside the common ones: labels u8[32], members u8[32]. */
+ * State columns beside the common ones: labels u8[32], members u8[32], side u8[32*S]. */
 #include "coordinator/merge/steps.h"
 
 #include <stdio.h>
@@ -58,6 +58,7 @@ static int leave_outcome(step_t *self, const sha256_t *labels, const sha256_t *m
         columns_put(writer, "summary", COLUMN_U8, self->input->results,
                     tasks * sizeof *self->input->results);
         columns_put(writer, "segment_begin", COLUMN_U32, segment_begin, (size_t)tasks + 1);
+        columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
     }
     int code = payload_save(self->input, &writer, &out->state_sha, error);
     out->last = 1;
@@ -116,6 +117,7 @@ int summarise_begin(step_t *self, const clustering_t *clustering, advance_output
     if (writer != NULL) {
         columns_put_sha(writer, "labels", &labels);
         columns_put_sha(writer, "members", &members);
+        columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
     }
     snprintf(out->phase, sizeof out->phase, "summaries");
     return checkpoint_leave(self->input, &cutter, &writer, out, error);
@@ -139,12 +141,29 @@ static int check_summary(const step_t *self, uint32_t task, error_t *error)
     return code == OK ? OK : result_blame(task, code, error);
 }
 
+static int read_side(step_t *self, error_t *error)
+{
+    const void *side;
+    size_t bytes;
+    if (!columns_has(self->checkpoint.payload.columns, "side"))
+        return OK; /* of an earlier program */
+    int code = columns_get(self->checkpoint.payload.columns, "side", COLUMN_U8, SIZE_MAX, &side,
+                           &bytes, error);
+    if (code != OK)
+        return code;
+    self->side = side; /* an array of bytes: no alignment to mind */
+    self->side_count = bytes / sizeof *self->side;
+    return OK;
+}
+
 int summarise_end(step_t *self, advance_output_t *out, error_t *error)
 {
     sha256_t labels, members;
     int code = payload_sha(&self->checkpoint.payload, "labels", &labels, error);
     if (code == OK)
         code = payload_sha(&self->checkpoint.payload, "members", &members, error);
+    if (code == OK)
+        code = read_side(self, error);
     for (uint32_t t = 0; t < self->stage.task_count && code == OK; t++)
         code = check_summary(self, t, error);
     return code == OK ? leave_outcome(self, &labels, &members, out, error) : code;

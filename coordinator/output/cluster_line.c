@@ -201,6 +201,20 @@ static void put_real(json_text_t *out, const char *key, double value)
     json_text_double(out, value);
 }
 
+static void put_agglomerative(json_text_t *out, const cluster_t *cluster, const job_spec_t *spec)
+{
+    json_text_key(out, "linkage");
+    put_text(out, linkage_name(spec->linkage));
+    json_text_key(out, "distance_threshold");
+    if (spec->distance_threshold < 0)
+        json_text_raw(out, "null", 4);
+    else
+        json_text_double(out, spec->distance_threshold);
+    put_integer(out, "n_clusters", spec->n_clusters);
+    put_integer(out, "min_cluster_size", spec->smallest_cluster);
+    put_real(out, "persistence", cluster->from.persistence);
+}
+
 static void put_parameters(json_text_t *out, const cluster_t *cluster, const job_spec_t *spec)
 {
     if (spec->algorithm == ALGORITHM_KMEANS) {
@@ -208,6 +222,10 @@ static void put_parameters(json_text_t *out, const cluster_t *cluster, const job
         put_integer(out, "max_iterations", spec->max_iterations);
         put_real(out, "tolerance", spec->tolerance);
         put_integer(out, "seed", (int64_t)spec->seed);
+        return;
+    }
+    if (spec->algorithm == ALGORITHM_AGGLOMERATIVE) {
+        put_agglomerative(out, cluster, spec);
         return;
     }
     put_integer(out, "min_cluster_size", spec->min_cluster_size);

@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #define PARTITION_LIST_LIMIT 1000
 
@@ -58,9 +59,11 @@ static int check_sizes(const planner_t *self, uint32_t count, error_t *error)
                            self->left_out.count, flat_index_rows(self->index), self->index_path);
     if (spec->algorithm == ALGORITHM_HDBSCAN)
         return check_hdbscan(spec, count, error);
-    if (spec->partition_by == 0 && spec->k > count)
-        return error_field(error, ERR_USAGE, "params.k", "k is %u, but only %u items take part",
-                           spec->k, count);
+    uint32_t wanted = spec->algorithm == ALGORITHM_KMEANS ? spec->k : spec->n_clusters;
+    const char *field = spec->algorithm == ALGORITHM_KMEANS ? "params.k" : "params.n_clusters";
+    if (spec->partition_by == 0 && wanted > count)
+        return error_field(error, ERR_USAGE, field, "%s is %u, but only %u items take part",
+                           strchr(field, '.') + 1, wanted, count);
     return OK;
 }
 

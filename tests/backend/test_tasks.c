@@ -1,5 +1,6 @@
 /* The payload of a task is the same byte by byte over back ends, screens and threads. */
 #include "naive.h"
+#include "proto/job_spec.h"
 
 typedef struct {
     uint8_t *bytes;
@@ -81,8 +82,10 @@ static void check_kinds(fixture_t *fixture)
     fixture_param(fixture, "seed", 9);
     put_reach_in(fixture);
     put_centres_and_members(fixture);
-    static const task_kind_t kinds[] = {TASK_KNN, TASK_REACH, TASK_SEED, TASK_ASSIGN};
-    for (size_t i = 0; i < 4; i++) {
+    static const task_kind_t kinds[] = {TASK_KNN, TASK_REACH, TASK_SEED, TASK_ASSIGN, TASK_LINKAGE};
+    fixture_param(fixture, "method", LINKAGE_WARD);
+    fixture_param(fixture, "metric", METRIC_EUCLIDEAN);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         fixture->task.kind = kinds[i];
         check_all(fixture);
     }

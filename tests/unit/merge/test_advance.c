@@ -182,7 +182,8 @@ static void permuted_rows_permute_the_labels_and_change_nothing_else(void **stat
     fixture_t *self = *state;
     uint32_t order[ITEM_LIMIT];
     random_t random = {10};
-    for (int algorithm = 0; algorithm < 2; algorithm++) {
+    self->spec.distance_threshold = 0.1;
+    for (int algorithm = 0; algorithm < ALGORITHM_COUNT; algorithm++) {
         self->spec.algorithm = (algorithm_t)algorithm;
         self->spec.k = 7;
         make(self, 400, 6, 0.2, NULL);
@@ -343,8 +344,11 @@ static void a_result_that_cannot_be_used_names_its_task(void **state)
         if (wanted == TASK_ROTATE || wanted == TASK_ENCODE)
             continue; /* too few rows for codes: test_coding.c */
         int kmeans = kind == TASK_SEED || kind == TASK_ASSIGN;
-        self->spec.algorithm = kmeans ? ALGORITHM_KMEANS : ALGORITHM_HDBSCAN;
+        self->spec.algorithm = kmeans                   ? ALGORITHM_KMEANS
+                               : wanted == TASK_LINKAGE ? ALGORITHM_AGGLOMERATIVE
+                                                        : ALGORITHM_HDBSCAN;
         self->spec.k = 4;
+        self->spec.n_clusters = 4;
         make(self, 300, 4, 0.01, NULL);
         inline_cluster_t *cluster = &self->cluster;
         if (cluster->spool != NULL)
@@ -388,12 +392,16 @@ static void a_result_that_makes_no_sense_names_its_task(void **state)
         {"reach", "edges", "a", "u"},         {"reach", "edges", "b", "u"},
         {"reach", "edges", "weight", "f"},    {"seed", "seeds", "centre_slot", "u"},
         {"assign", "assign", "label", "u"},   {"assign", "assign", "d2", "f"},
-        {"assign", "assign", "touched", "u"},
+        {"assign", "assign", "touched", "u"}, {"linkage", "merges", "a", "u"},
+        {"linkage", "merges", "b", "u"},      {"linkage", "merges", "merge_begin", "u"},
     };
     for (size_t i = 0; i < sizeof BENT / sizeof *BENT; i++) {
         int kmeans = BENT[i][0][0] == 's' || BENT[i][0][0] == 'a';
-        self->spec.algorithm = kmeans ? ALGORITHM_KMEANS : ALGORITHM_HDBSCAN;
+        self->spec.algorithm = kmeans                 ? ALGORITHM_KMEANS
+                               : BENT[i][0][0] == 'l' ? ALGORITHM_AGGLOMERATIVE
+                                                      : ALGORITHM_HDBSCAN;
         self->spec.k = 4;
+        self->spec.n_clusters = 4;
         make(self, 300, 4, 0.01, NULL);
         inline_cluster_t *cluster = &self->cluster;
         if (cluster->spool != NULL)

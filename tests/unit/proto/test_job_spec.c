@@ -60,6 +60,44 @@ static void every_field_is_read_and_written_back(void **state)
     free(json);
 }
 
+static void agglomerative_is_cut_at_one_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *params;
+        const char *says; /* NULL: taken */
+    } ROWS[] = {
+        {"{\"distance_threshold\":0}", NULL},
+        {"{\"n_clusters\":1,\"linkage\":\"ward\"}", NULL},
+        {"{\"distance_threshold\":null,\"n_clusters\":3}", NULL},
+        {"{}", "none of params.distance_threshold and params.n_clusters is given"},
+        {"{\"n_clusters\":0,\"distance_threshold\":null}", "none of"},
+        {"{\"n_clusters\":2,\"distance_threshold\":0.5}", "both of"},
+        {"{\"distance_threshold\":-0.5}", "a number from 0 to 1e+09"},
+        {"{\"distance_threshold\":1,\"linkage\":\"median\"}", "\"single\" or \"ward\""},
+        {"{\"distance_threshold\":1,\"min_cluster_size\":0}", "from 1 to"},
+        {"{\"distance_threshold\":1,\"min_samples\":2}", "of the algorithm hdbscan"},
+    };
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        char json[256];
+        job_spec_t spec;
+        error_t error = ERROR_INIT;
+        snprintf(json, sizeof json,
+                 "{\"algorithm\":\"agglomerative\",\"embedding_type\":\"events\",\"params\":%s}",
+                 ROWS[i].params);
+        int code = decode(json, &spec, &error);
+        assert_int_equal(code, ROWS[i].says ? ERR_USAGE : OK);
+        if (ROWS[i].says)
+            assert_non_null(strstr(error.message, ROWS[i].says));
+        job_spec_clear(&spec);
+    }
+    char *json = canonical("{\"algorithm\":\"agglomerative\",\"embedding_type\":\"events\","
+                           "\"params\":{\"distance_threshold\":0.25}}");
+    assert_non_null(strstr(json, "\"params\":{\"distance_threshold\":0.25,\"linkage\":\"average\","
+                                 "\"min_cluster_size\":1,\"n_clusters\":0}"));
+    free(json);
+}
+
 static void equal_jobs_have_equal_bytes(void **state)
 {
     (void)state;
@@ -105,7 +143,7 @@ static const struct {
     {"{\"embedding_type\":\"events\",\"zzzzzzzz\":1}", ERR_USAGE, "zzzzzzzz", "known are"},
     {"{\"embedding_type\":\"events\",\"min_samples\":3}", ERR_USAGE, "min_samples", "inside"},
     {"{\"embedding_type\":\"events\",\"algorithm\":\"dbscan\"}", ERR_USAGE, "algorithm",
-     "\"hdbscan\" or \"kmeans\""},
+     "\"kmeans\" or \"agglomerative\""},
     {"{\"embedding_type\":\"events\",\"params\":[]}", ERR_USAGE, "params", "an object"},
     {"{\"embedding_type\":\"events\",\"params\":{\"min_cluster_sise\":3}}", ERR_USAGE,
      "params.min_cluster_sise", "did you mean \"min_cluster_size\"?"},
@@ -367,6 +405,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_smallest_job_has_the_documented_defaults),
         cmocka_unit_test(every_field_is_read_and_written_back),
+        cmocka_unit_test(agglomerative_is_cut_at_one_place),
         cmocka_unit_test(equal_jobs_have_equal_bytes),
         cmocka_unit_test(a_date_alone_ends_with_its_day),
         cmocka_unit_test(what_is_wrong_is_named),
