@@ -73,8 +73,8 @@ typedef enum {
     CORE_EVENT_RETURNED,  /* worker, ref: not done, no fault of the task */
     CORE_EVENT_GOODBYE,   /* worker leaves; with an error: it is gone, and had not said so */
     /* ticket, error: a save, ADVANCE, WRITE or PURGE has ended. Failed saves are tried again. So
-     * are ADVANCE and WRITE after ERR_UNAVAILABLE or ERR_CANCELLED; ADVANCE with ERR_NOT_FOUND or
-     * ERR_INPUT and a ref: that task's payload cannot be read, it runs again. */
+     * are ADVANCE and WRITE after ERR_UNAVAILABLE, ERR_IO or ERR_CANCELLED; ADVANCE with
+     * ERR_NOT_FOUND or ERR_INPUT and a ref: that task's payload cannot be read, it runs again. */
     CORE_EVENT_DONE,
     CORE_EVENT_TICK /* time passes */
 } core_event_kind_t;

@@ -288,9 +288,13 @@ static int task_broken(core_t *self, core_job_t *job, const core_event_t *event)
     return 1;
 }
 
-static int may_pass(int code) { return code == ERR_UNAVAILABLE || code == ERR_CANCELLED; }
+/* Stores come back, full disks get free, a merge that was stopped is begun again. */
+static int may_pass(int code)
+{
+    return code == ERR_UNAVAILABLE || code == ERR_CANCELLED || code == ERR_IO;
+}
 
-/* ADVANCE or WRITE has failed: a store that is away may come back, anything else fails the job. */
+/* ADVANCE or WRITE has failed: what may pass is waited for, anything else fails the job. */
 static void advance_failed(core_t *self, core_job_t *job, pending_kind_t kind, const error_t *error)
 {
     if (!may_pass(error->code) || ++job->advance_failures > self->options.save_retry_limit) {

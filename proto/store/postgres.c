@@ -48,6 +48,7 @@ static const struct {
     {"58", ERR_IO, "; look for a full or failing disk"},
     {"XX001", ERR_IO, "; its files are damaged: restore them from a backup"},
     {"XX002", ERR_IO, "; an index is damaged: REINDEX"},
+    {"XX", ERR_IO, "; its own log says more"},
     {"23505", ERR_CONFLICT, ""},
     {"22021", ERR_INPUT, ""},
     {"54", ERR_TOO_LARGE, ""},

@@ -556,9 +556,9 @@ static void a_write_that_fails_for_good_fails_the_job(void **state)
     plan_job(&f, "a", 0);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_STAGE), OK);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
-    done(&f, ticket_of(&f, CORE_ACTION_WRITE), ERR_UNAVAILABLE);
+    done(&f, ticket_of(&f, CORE_ACTION_WRITE), ERR_IO); /* as of a full disk: it is waited for */
     tick_at(&f, f.wake_ms);
-    done(&f, ticket_of(&f, CORE_ACTION_WRITE), ERR_IO);
+    done(&f, ticket_of(&f, CORE_ACTION_WRITE), ERR_INTERNAL);
     assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_FAILED);
     fixture_close(&f);
 }

@@ -461,6 +461,8 @@ static void a_statement_that_takes_too_long_is_ended(void **state)
     assert_int_equal(postgres_execute(database, "SELECT pg_sleep(30)", &error), ERR_UNAVAILABLE);
     assert_non_null(strstr(error.message, "timeout"));
     assert_true(postgres_connected(database));
+    const char *internal = "DO $$ BEGIN RAISE internal_error; END $$"; /* as of a full disk */
+    assert_int_equal(postgres_execute(database, internal, &error), ERR_IO);
     postgres_close(&database);
 }
 
