@@ -28,7 +28,6 @@ from chaos_faults import Chaos
 from harness import AS_OF, Cluster, sha256
 from stored import StoredService
 
-PATIENCE = 240  # seconds that a job may take after the last fault
 ENDED = ("completed", "cancelled", "failed")
 
 JOBS = {
@@ -50,10 +49,11 @@ class Wrong(Exception):
 class User(threading.Thread):
     """Submits one job after another and follows each to its end, in its own thread."""
 
-    def __init__(self, service, number, seed):
+    def __init__(self, service, number, seed, patience):
         super().__init__(daemon=True)
         self.service = service
         self.number = number
+        self.patience = patience
         self.random = random.Random("%d/%d" % (seed, number))
         self.calm = threading.Event()
         self.jobs = []      # (job_id, kind, state)
@@ -82,7 +82,7 @@ class User(threading.Thread):
                 return status, answer
             self.counts["asked again"] += 1
             if self.calm.is_set():
-                until = until or time.monotonic() + PATIENCE
+                until = until or time.monotonic() + self.patience
                 if time.monotonic() > until:
                     raise Wrong("%s %s: no answer but %s %s" % (method, path, status, answer))
             time.sleep(0.1)
@@ -111,7 +111,7 @@ class User(threading.Thread):
                 getattr(self, wish)(job_id)
                 wish = "leave"
             if self.calm.is_set():
-                deadline = deadline or time.monotonic() + PATIENCE
+                deadline = deadline or time.monotonic() + self.patience
                 if time.monotonic() > deadline:
                     raise Wrong("STUCK: %s" % json.dumps(answer)[:600])
             time.sleep(0.1)
@@ -243,7 +243,7 @@ def disturb(service, users, chaos, faults, rate):
 
 
 def rehearse(faults=200, seed=1, rate=4.0, users=3, workers=3, rows=4000, embedded=False,
-             keep=False):
+             keep=False, patience=240):
     """One whole run; True when nothing was wrong."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="stage4-chaos-"))
     try:
@@ -252,7 +252,7 @@ def rehearse(faults=200, seed=1, rate=4.0, users=3, workers=3, rows=4000, embedd
         with StoredService(indices, workers, embedded, disks=servers.Disk.possible()) as service:
             service.begin()
             chaos = Chaos(service, seed)
-            people = [User(service, i, seed) for i in range(users)]
+            people = [User(service, i, seed, patience) for i in range(users)]
             seconds = disturb(service, people, chaos, faults, rate)
             tally, problems = reckon(service, people, references, rows)
             problems += chaos.died
@@ -290,7 +290,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, value, what in (("faults", 200, "how many"), ("seed", 1, "what happens"),
                               ("rate", 4.0, "faults a second"), ("users", 3, "jobs at once"),
-                              ("workers", 3, "worker processes"), ("rows", 4000, "of each job")):
+                              ("workers", 3, "worker processes"), ("rows", 4000, "of each job"),
+                              ("patience", 240, "seconds for a job after the last fault")):
         parser.add_argument("--" + name, type=type(value), default=value, help=what)
     parser.add_argument("--embedded", action="store_true", help="no Redis and no PostgreSQL")
     parser.add_argument("--keep", action="store_true", help="keep logs and state")
