@@ -1,6 +1,6 @@
 /* encode.c - the codes of ranges of slots, and the cell that each is nearest to. */
 #include "worker/compute/int8.h"
-#include "worker/tasks/codes_view.h"
+#include "worker/tasks/rotation_view.h"
 #include "worker/tasks/vectors.h"
 
 #include <math.h>
@@ -10,19 +10,10 @@
 #define ITEM_ROWS 64
 
 typedef struct {
-    columns_t *columns;
-    codes_t codes;
-    const float *basis;
-    const float *offset;
-    const float *cells;
-    size_t cell_count;
-    float *cell_half; /* half the squared norm of each */
-} rotation_t;
-
-typedef struct {
     task_state_t *state;
     product_fn product;
-    rotation_t rotation;
+    rotation_view_t rotation;
+    float *cell_half; /* half the squared norm of each cell */
     uint32_t *rows; /* of the index, for every slot of the task */
     size_t count;
     int8_t *code;
@@ -35,51 +26,15 @@ typedef struct {
     error_t *error_of_thread;
 } encode_t;
 
-static int read_rotation(rotation_t *self, const task_state_t *state, error_t *error)
+static int measure_cells(encode_t *self, error_t *error)
 {
-    const void *widths, *values[5];
-    size_t cells;
-    int code = task_state_input(state, "rotation", &self->columns, error);
-    if (!code)
-        code = columns_get(self->columns, "width", COLUMN_U32, 2, &widths, NULL, error);
-    if (code)
-        return code;
-    const uint32_t *width = widths;
-    if (width[0] < INT8_STEP || width[0] % INT8_STEP || width[1] % INT8_STEP ||
-        width[0] > width[1] || width[1] > INT8_WIDTH_LIMIT)
-        return error_set(error, ERR_PROTOCOL, "rotation: codes of %u of %u numbers", width[0],
-                         width[1]);
-    code = columns_get(self->columns, "basis", COLUMN_F32, width[1] * state->dimension, &values[0],
-                       NULL, error);
-    if (!code)
-        code = columns_get(self->columns, "offset", COLUMN_F32, width[1], &values[1], NULL, error);
-    if (!code)
-        code = columns_get(self->columns, "scale", COLUMN_F64, 1, &values[2], NULL, error);
-    if (!code)
-        code = columns_get(self->columns, "stretch", COLUMN_F64, 1, &values[3], NULL, error);
-    if (!code)
-        code = columns_get(self->columns, "cell", COLUMN_F32, SIZE_MAX, &values[4], &cells, error);
-    if (code)
-        return code;
-    self->codes = (codes_t){.dimension = state->dimension, .head = width[0], .width = width[1]};
-    memcpy(&self->codes.scale, values[2], sizeof self->codes.scale);
-    memcpy(&self->codes.stretch, values[3], sizeof self->codes.stretch);
-    self->codes.screen = state->screen;
-    self->basis = values[0];
-    self->offset = values[1];
-    self->cells = values[4];
-    self->cell_count = cells / width[0];
-    return OK;
-}
-
-static int measure_cells(rotation_t *self, error_t *error)
-{
-    self->cell_half = malloc((self->cell_count + 1) * sizeof *self->cell_half);
+    const rotation_view_t *rotation = &self->rotation;
+    size_t head = rotation->codes.head;
+    self->cell_half = malloc((rotation->cell_count + 1) * sizeof *self->cell_half);
     if (!self->cell_half)
-        return error_set(error, ERR_MEMORY, "no memory for %zu cells", self->cell_count);
-    for (size_t cell = 0; cell < self->cell_count; cell++)
-        self->cell_half[cell] =
-            (float)(screen_norm2(self->cells + cell * self->codes.head, self->codes.head) / 2);
+        return error_set(error, ERR_MEMORY, "no memory for %zu cells", rotation->cell_count);
+    for (size_t cell = 0; cell < rotation->cell_count; cell++)
+        self->cell_half[cell] = (float)(screen_norm2(rotation->cells + cell * head, head) / 2);
     return OK;
 }
 
@@ -103,11 +58,11 @@ static int allocate(encode_t *self, error_t *error)
     return error_set(error, ERR_MEMORY, "no memory for the codes of %zu vectors", self->count);
 }
 
-static uint32_t nearest_cell(const rotation_t *self, const float *products)
+static uint32_t nearest_cell(const encode_t *self, const float *products)
 {
     uint32_t nearest = 0;
     float best = -INFINITY;
-    for (size_t cell = 0; cell < self->cell_count; cell++) {
+    for (size_t cell = 0; cell < self->rotation.cell_count; cell++) {
         float nearness = products[cell] - self->cell_half[cell];
         if (nearness > best) {
             best = nearness;
@@ -120,7 +75,7 @@ static uint32_t nearest_cell(const rotation_t *self, const float *products)
 static void find_cells(encode_t *self, const float *images, size_t first, size_t rows,
                        float *scratch)
 {
-    const rotation_t *rotation = &self->rotation;
+    const rotation_view_t *rotation = &self->rotation;
     size_t head = rotation->codes.head, width = rotation->codes.width;
     float *products = scratch + ITEM_ROWS * head;
     if (!rotation->cell_count)
@@ -131,7 +86,7 @@ static void find_cells(encode_t *self, const float *images, size_t first, size_t
     self->product(scratch, rows, rotation->cells, rotation->cell_count, head, products,
                   rotation->cell_count);
     for (size_t r = 0; r < rows; r++)
-        self->cell[first + r] = nearest_cell(rotation, products + r * rotation->cell_count);
+        self->cell[first + r] = nearest_cell(self, products + r * rotation->cell_count);
 }
 
 static void encode_rows(void *context, size_t item, uint32_t thread)
@@ -208,8 +163,8 @@ static void clear(encode_t *self)
     free(self->scratch);
     free(self->code_of_thread);
     free(self->error_of_thread);
-    free(self->rotation.cell_half);
-    columns_close(&self->rotation.columns);
+    free(self->cell_half);
+    rotation_view_close(&self->rotation);
 }
 
 int task_encode(task_state_t *state, uint8_t **payload, size_t *length, error_t *error)
@@ -218,9 +173,9 @@ int task_encode(task_state_t *state, uint8_t **payload, size_t *length, error_t 
     encode_t self = {.state = state, .product = product ? product : product_scalar};
     int code = task_state_slots(state, &self.count, error);
     if (!code)
-        code = read_rotation(&self.rotation, state, error);
+        code = rotation_view_open(&self.rotation, state, error);
     if (!code)
-        code = measure_cells(&self.rotation, error);
+        code = measure_cells(&self, error);
     if (!code)
         code = allocate(&self, error);
     if (!code)
