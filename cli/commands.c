@@ -12,7 +12,7 @@ static const cli_command_t COMMANDS[] = {
      "\n"
      "Parameters of hdbscan: min_cluster_size, min_samples, cluster_selection_epsilon,\n"
      "cluster_selection_method (eom, leaf), allow_single_cluster, max_cluster_size;\n"
-     "of kmeans: k, max_iterations, tolerance, seed;\n"
+     "of kmeans: k, init (k-means++, random), n_init, max_iterations, tolerance, seed;\n"
      "of agglomerative: linkage (average, complete, single, ward), distance_threshold or\n"
      "n_clusters, min_cluster_size.\n"
      "The value of --filter is a number, true, false or null when it reads as one, else a text;\n"

@@ -23,6 +23,7 @@ void job_spec_init(job_spec_t *self)
         .priority = 5,
         .min_cluster_size = 5,
         .selection = SELECTION_EOM,
+        .n_init = 1,
         .max_iterations = 100,
         .tolerance = 1e-4,
         .distance_threshold = -1,

@@ -18,6 +18,7 @@
 typedef enum { ALGORITHM_HDBSCAN, ALGORITHM_KMEANS, ALGORITHM_AGGLOMERATIVE } algorithm_t;
 #define ALGORITHM_COUNT 3
 typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
+typedef enum { SEEDING_PLUS_PLUS, SEEDING_RANDOM } seeding_t;
 typedef enum { SELECTION_EOM, SELECTION_LEAF } selection_t;
 typedef enum { LINKAGE_AVERAGE, LINKAGE_COMPLETE, LINKAGE_SINGLE, LINKAGE_WARD } linkage_method_t;
 typedef enum {
@@ -58,6 +59,8 @@ typedef struct {
     uint32_t max_cluster_size;        /* 0: no limit; eom only */
     /* "params" of kmeans */
     uint32_t k;              /* required, >= 1; for each partition */
+    seeding_t init;          /* "k-means++" | "random" */
+    uint32_t n_init;         /* 1: runs from other seeds, of which the best is kept */
     uint32_t max_iterations; /* 100 */
     double tolerance;        /* 1e-4: squared move of all centres relative to the mean variance */
     uint64_t seed;           /* 0 */

@@ -12,6 +12,7 @@ const char *const METRIC_NAMES[] = {"cosine", "euclidean", NULL};
 const char *const LINKAGE_NAMES[] = {"average", "complete", "single", "ward", NULL};
 static const char *const LEVEL_NAMES[] = {"documents", "events", "entities", "storylines", NULL};
 static const char *const SELECTION_NAMES[] = {"eom", "leaf", NULL};
+static const char *const SEEDING_NAMES[] = {"k-means++", "random", NULL};
 static const char *const PARTITION_NAMES[] = {"domain", "event_type", "entity_type", NULL};
 
 #define AT(member) offsetof(job_spec_t, member)
@@ -63,10 +64,14 @@ static const field_t HDBSCAN_FIELDS[] = {
 };
 
 static const field_t KMEANS_FIELDS[] = {
+    {"init", "params.init", FIELD_CHOICE, 0, AT(init), 0, 0, SEEDING_NAMES,
+     "How the first centres are drawn: far from each other, or all items alike."},
     {"k", "params.k", FIELD_COUNT, FIELD_REQUIRED, AT(k), 1, 1000000, NULL,
      "The number of clusters, for each partition."},
     {"max_iterations", "params.max_iterations", FIELD_COUNT, 0, AT(max_iterations), 1, 10000, NULL,
      "Rounds, if the centres have not settled before."},
+    {"n_init", "params.n_init", FIELD_COUNT, 0, AT(n_init), 1, 1000, NULL,
+     "Runs from other first centres (seed, seed + 1, ...); of each partition the best is kept."},
     {"seed", "params.seed", FIELD_SEED, 0, AT(seed), 0, SEED_MAX, NULL,
      "Where the seeding's random numbers start."},
     {"tolerance", "params.tolerance", FIELD_REAL, 0, AT(tolerance), 0, 1, NULL,

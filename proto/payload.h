@@ -36,6 +36,7 @@
  * kind "assign"    result of an `assign` task: label u32[q] (centre number within its partition),
  *                  d2 f32[q]; touched u32[t] (global centre numbers, ascending), sum f64[t*d],
  *                  count u32[t]
+ * kind "assigned"  label u32[n] of the round before: where the search for the nearest centre begins
  * kind "merges"    result of a `linkage` task, and what the outcome keeps of all partitions together:
  *                  merge_begin u32[s+1] (of each segment, in order; of each partition); a u32[m] <
  *                  b u32[m], the smallest slots of the two clusters that join; distance f64[m], in

@@ -1,5 +1,6 @@
 #include "coordinator/merge/advance.h"
 
+#include "coordinator/merge/coding.h"
 #include "coordinator/merge/steps.h"
 #include "coordinator/plan/planner.h"
 
@@ -58,13 +59,21 @@ static int read_stage(step_t *self, error_t *error)
     return code;
 }
 
+/* What the codes are for. */
+static int after_encode(step_t *self, advance_output_t *out, error_t *error)
+{
+    return self->input->spec->algorithm == ALGORITHM_KMEANS
+               ? kmeans_after_encode(self, out, error)
+               : hdbscan_after_encode(self, out, error);
+}
+
 static int fold(step_t *self, advance_output_t *out, error_t *error)
 {
     static int (*const FOLDS[TASK_KIND_COUNT])(step_t *, advance_output_t *, error_t *) = {
-        [TASK_KNN] = hdbscan_after_knn,       [TASK_REACH] = hdbscan_after_reach,
-        [TASK_SEED] = kmeans_after_seed,      [TASK_ASSIGN] = kmeans_after_assign,
-        [TASK_SUMMARISE] = summarise_end,     [TASK_ROTATE] = hdbscan_after_rotate,
-        [TASK_ENCODE] = hdbscan_after_encode, [TASK_LINKAGE] = agglomerative_after_linkage,
+        [TASK_KNN] = hdbscan_after_knn,   [TASK_REACH] = hdbscan_after_reach,
+        [TASK_SEED] = kmeans_after_seed,  [TASK_ASSIGN] = kmeans_after_assign,
+        [TASK_SUMMARISE] = summarise_end, [TASK_ROTATE] = coding_after_rotate,
+        [TASK_ENCODE] = after_encode,     [TASK_LINKAGE] = agglomerative_after_linkage,
     };
     int code = read_stage(self, error);
     if (code == OK)

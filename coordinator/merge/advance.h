@@ -5,7 +5,7 @@
  * leaves the next stage's inputs there. It is called from the coordinator's merge thread.
  *
  *   hdbscan:  plan -> (rotate -> encode) -> knn -> (reach)* -> summarise -> last
- *   kmeans:   plan -> seed -> (assign)+ -> summarise -> last
+ *   kmeans:   plan -> (rotate -> encode) -> (seed -> (assign)+)+ -> summarise -> last
  *   agglomerative: plan -> linkage -> summarise -> last; single linkage as hdbscan */
 #ifndef STAGE4_COORDINATOR_MERGE_ADVANCE_H
 #define STAGE4_COORDINATOR_MERGE_ADVANCE_H

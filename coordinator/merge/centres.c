@@ -4,28 +4,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-int centres_init(centres_t *self, const plan_t *plan, uint32_t k, error_t *error)
+/* Room for what self->begin says. */
+static int allocate(centres_t *self, error_t *error)
 {
-    uint64_t total = 0;
-    *self = (centres_t){.partition_count = plan->partition_count, .dimension = plan->dimension};
-    self->begin = malloc(((size_t)plan->partition_count + 1) * sizeof *self->begin);
-    for (uint32_t p = 0; self->begin != NULL && p < plan->partition_count; p++) {
-        uint32_t size = plan_partition_size(plan, p);
-        self->begin[p] = (uint32_t)total;
-        total += k < size ? k : size; /* at most the plan's slots in all: it fits */
-    }
-    if (self->begin != NULL)
-        self->begin[plan->partition_count] = (uint32_t)total;
-    self->total = (uint32_t)total;
-    size_t values = (size_t)total * plan->dimension;
+    self->total = self->begin[self->partition_count];
+    size_t values = (size_t)self->total * self->dimension;
     self->centre = malloc((values + 1) * sizeof *self->centre);
     self->sum = calloc(values + 1, sizeof *self->sum);
-    self->count = calloc((size_t)total + 1, sizeof *self->count);
-    if (self->begin && self->centre && self->sum && self->count)
+    self->count = calloc((size_t)self->total + 1, sizeof *self->count);
+    if (self->centre && self->sum && self->count)
         return OK;
     centres_clear(self);
-    return error_set(error, ERR_MEMORY, "out of memory for %llu centres",
-                     (unsigned long long)total);
+    return error_set(error, ERR_MEMORY, "out of memory for the centres");
+}
+
+static int allocate_begin(centres_t *self, const plan_t *plan, error_t *error)
+{
+    *self = (centres_t){.partition_count = plan->partition_count, .dimension = plan->dimension};
+    self->begin = calloc((size_t)plan->partition_count + 1, sizeof *self->begin);
+    return self->begin ? OK
+                       : error_set(error, ERR_MEMORY, "out of memory for the centres of %u parts",
+                                   plan->partition_count);
+}
+
+int centres_init(centres_t *self, const plan_t *plan, uint32_t k, error_t *error)
+{
+    int code = allocate_begin(self, plan, error);
+    if (code != OK)
+        return code;
+    for (uint32_t p = 0; p < plan->partition_count; p++) {
+        uint32_t size = plan_partition_size(plan, p);
+        self->begin[p + 1] =
+            self->begin[p] + (k < size ? k : size); /* at most all slots: it fits */
+    }
+    return allocate(self, error);
 }
 
 void centres_clear(centres_t *self)
@@ -45,18 +57,102 @@ int centres_save(const centres_t *self, const advance_input_t *input, sha256_t *
     return payload_save(input, &writer, out, error);
 }
 
-int centres_load(centres_t *self, const advance_input_t *input, const sha256_t *sha256,
-                 error_t *error)
+static int read_begin(centres_t *self, const plan_t *plan, const payload_t *payload, error_t *error)
+{
+    const uint32_t *begin;
+    int code =
+        payload_u32(payload, "centre_begin", (size_t)plan->partition_count + 1, &begin, error);
+    if (code != OK)
+        return code;
+    memcpy(self->begin, begin, ((size_t)plan->partition_count + 1) * sizeof *begin);
+    for (uint32_t p = 0; p < plan->partition_count; p++)
+        if (begin[0] != 0 || begin[p + 1] < begin[p] ||
+            begin[p + 1] - begin[p] > plan_partition_size(plan, p))
+            return error_set(error, ERR_PROTOCOL, "partition %u has the centres %u to %u", p,
+                             begin[p], begin[p + 1]);
+    return OK;
+}
+
+int centres_load(centres_t *self, const plan_t *plan, const advance_input_t *input,
+                 const sha256_t *sha256, error_t *error)
 {
     payload_t payload = {0};
     const float *centre;
+    int code = allocate_begin(self, plan, error);
+    if (code == OK)
+        code = payload_open(&payload, input, sha256, "centres", error);
+    if (code == OK)
+        code = read_begin(self, plan, &payload, error);
+    if (code == OK)
+        code = allocate(self, error);
     size_t values = (size_t)self->total * self->dimension;
-    int code = payload_open(&payload, input, sha256, "centres", error);
     if (code == OK)
         code = payload_f32(&payload, "centre", values, &centre, error);
     if (code == OK)
         memcpy(self->centre, centre, values * sizeof *centre);
     payload_close(&payload);
+    return code;
+}
+
+/* ---- distinct centres ---- */
+
+typedef struct {
+    const float *centre;
+    size_t dimension;
+    uint32_t number;
+} numbered_t;
+
+static int compare_values(const numbered_t *a, const numbered_t *b)
+{
+    for (size_t i = 0; i < a->dimension; i++)
+        if (a->centre[i] != b->centre[i])
+            return a->centre[i] < b->centre[i] ? -1 : 1;
+    return 0;
+}
+
+static int compare_numbered(const void *x, const void *y)
+{
+    const numbered_t *a = x, *b = y;
+    int order = compare_values(a, b);
+    return order != 0 ? order : a->number < b->number ? -1 : a->number > b->number;
+}
+
+/* Marks in `equal` those of [begin, end) that an earlier one equals. */
+static void mark_equal(const centres_t *self, uint32_t begin, uint32_t end, numbered_t *sorted,
+                       uint8_t *equal)
+{
+    uint32_t count = end - begin;
+    for (uint32_t i = 0; i < count; i++)
+        sorted[i] = (numbered_t){self->centre + (size_t)(begin + i) * self->dimension,
+                                 self->dimension, begin + i};
+    qsort(sorted, count, sizeof *sorted, compare_numbered);
+    for (uint32_t i = 1; i < count; i++)
+        equal[sorted[i].number] = compare_values(&sorted[i - 1], &sorted[i]) == 0;
+}
+
+int centres_distinct(centres_t *self, error_t *error)
+{
+    numbered_t *sorted = malloc(((size_t)self->total + 1) * sizeof *sorted);
+    uint8_t *equal = calloc((size_t)self->total + 1, 1);
+    size_t d = self->dimension;
+    uint32_t kept = 0;
+    int code = OK;
+    if (sorted == NULL || equal == NULL) {
+        code = error_set(error, ERR_MEMORY, "out of memory to compare %u centres", self->total);
+        goto fail;
+    }
+    for (uint32_t p = 0; p < self->partition_count; p++)
+        mark_equal(self, self->begin[p], self->begin[p + 1], sorted, equal);
+    for (uint32_t p = 0, c = 0; p < self->partition_count; p++) {
+        for (; c < self->begin[p + 1]; c++)
+            if (!equal[c])
+                memmove(self->centre + kept++ * d, self->centre + c * d, d * sizeof *self->centre);
+        self->begin[p + 1] = kept; /* c has gone by what it was */
+    }
+    self->total = kept;
+fail:
+    free(sorted);
+    free(equal);
     return code;
 }
 

@@ -16,15 +16,20 @@ typedef struct {
     uint64_t *count; /* total */
 } centres_t;
 
-/* min(k, size) centres for each partition, values unset, sums zero. ERR_MEMORY. */
+/* min(k, size) centres for each partition, values unset, sums zero. ERR_MEMORY. Clear in any case.
+ */
 int centres_init(centres_t *self, const plan_t *plan, uint32_t k, error_t *error);
 void centres_clear(centres_t *self);
 
 int centres_save(const centres_t *self, const advance_input_t *input, sha256_t *out,
                  error_t *error);
-/* Reads the values into a centres_t that centres_init has made. */
-int centres_load(centres_t *self, const advance_input_t *input, const sha256_t *sha256,
-                 error_t *error);
+/* Makes and reads what centres_save has written for that plan. */
+int centres_load(centres_t *self, const plan_t *plan, const advance_input_t *input,
+                 const sha256_t *sha256, error_t *error);
+
+/* Drops every centre that another, of a smaller number and the same partition, equals: of equal
+ * centres only one would ever have members. ERR_MEMORY. */
+int centres_distinct(centres_t *self, error_t *error);
 
 /* Adds the partial sums of one "assign" result; called in task order. ERR_SHAPE. */
 int centres_add(centres_t *self, const payload_t *result, error_t *error);

@@ -10,6 +10,7 @@
 /* Under that the direct comparison takes a fifth of a second, as long as the rotation. */
 #define PAIRS_MIN 20000000u
 #define DIMENSION_MIN 128u
+#define CENTRES_MIN 64u       /* a panel of columns */
 #define NEIGHBOURS_LIMIT 256u /* lists that the cells around a row can fill */
 #define ROWS_A_TASK 8192u
 #define ROWS_A_SEGMENT 1024u
@@ -21,6 +22,34 @@ int coding_pays(const job_spec_t *spec, const plan_t *plan, uint32_t neighbours)
         if (plan_partition_size(plan, p) >= spec->min_cluster_size)
             pairs += plan_pairs(plan, p);
     return pairs >= PAIRS_MIN && plan->dimension >= DIMENSION_MIN && neighbours <= NEIGHBOURS_LIMIT;
+}
+
+int coding_pays_centres(const plan_t *plan, uint32_t k)
+{
+    uint64_t pairs = 0;
+    for (uint32_t p = 0; p < plan->partition_count && pairs < PAIRS_MIN; p++) {
+        uint32_t size = plan_partition_size(plan, p);
+        pairs += (uint64_t)size * (k < size ? k : size);
+    }
+    return pairs >= PAIRS_MIN && plan->dimension >= DIMENSION_MIN && k >= CENTRES_MIN;
+}
+
+int coding_of(const step_t *self, coding_t *out)
+{
+    const sha256_t *order = step_input(self, "order");
+    const sha256_t *codes = step_input(self, "codes");
+    const sha256_t *rotation = step_input(self, "rotation");
+    if (order == NULL || codes == NULL || rotation == NULL)
+        return 0;
+    *out = (coding_t){*order, *codes, *rotation};
+    return 1;
+}
+
+void coding_put(const coding_t *self, task_cutter_t *cutter)
+{
+    task_cutter_input(cutter, "order", &self->order);
+    task_cutter_input(cutter, "codes", &self->codes);
+    task_cutter_input(cutter, "rotation", &self->rotation);
 }
 
 int coding_begin(step_t *self, advance_output_t *out, error_t *error)
@@ -242,6 +271,8 @@ int coding_after_encode(step_t *self, coding_t *out, error_t *error)
 {
     gather_t gather = {.step = self};
     int code = open_rotation(&gather, error);
+    if (code == OK)
+        out->rotation = *step_input(self, "rotation");
     if (code == OK)
         code = allocate(&gather, error);
     for (uint32_t t = 0; t < self->stage.task_count && code == OK; t++)

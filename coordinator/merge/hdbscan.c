@@ -99,11 +99,6 @@ static int find_neighbours(step_t *self, const coding_t *coding, advance_output_
     return checkpoint_leave(self->input, &cutter, &writer, out, error);
 }
 
-int hdbscan_after_rotate(step_t *self, advance_output_t *out, error_t *error)
-{
-    return coding_after_rotate(self, out, error);
-}
-
 int hdbscan_after_encode(step_t *self, advance_output_t *out, error_t *error)
 {
     coding_t coding;

@@ -1,9 +1,13 @@
-/* kmeans.c - the steps of k-means: seeds, then rounds of assignment until nothing changes.
+/* kmeans.c - the steps of k-means: seeds, then rounds of assignment until nothing changes, and all of
+ * that again from other seeds as often as the job asks.
  *
- * State columns after the seed stage: label u32[n] (of the round before; absent in the first),
- * round u32[1]. The centres are an input of the stage. The labels at the end are those of the last
- * assignment, made with its centres. */
+ * State columns from the seed stage on: progress u32[4] (progress_t), and in later runs best u8[32],
+ * the best labels of the earlier ones (kmeans_runs.h). The centres, and the labels of the round
+ * before ("assigned", absent in the first), are inputs of the assign stage. The labels at the end
+ * are those of the last assignment, made with its centres. */
 #include "coordinator/merge/centres.h"
+#include "coordinator/merge/coding.h"
+#include "coordinator/merge/kmeans_runs.h"
 #include "coordinator/merge/steps.h"
 
 #include "common/input/flat_index.h"
@@ -15,10 +19,48 @@
 
 /* Half a second of one core: distances to few centres are a light step, repeated often. */
 #define PAIRS_A_TASK 10000000u
+/* By codes a pair costs a tenth; sums of all centres come with every task. */
+#define CODED_PAIRS_A_TASK 20000000u
 #define SLOTS_A_SEGMENT 1024u
 #define SEED_RANGE ((uint64_t)1 << 53) /* what a stage parameter, a float64, holds exactly */
 
-int kmeans_begin(step_t *self, advance_output_t *out, error_t *error)
+typedef struct {
+    uint32_t run;       /* from 0 */
+    uint32_t round;     /* of this run, from 1 */
+    uint32_t earlier;   /* rounds of the runs before */
+    uint32_t converged; /* so did all of those */
+} progress_t;
+
+static columns_writer_t *write_state(const step_t *self, const progress_t *progress,
+                                     const sha256_t *best)
+{
+    const uint32_t values[] = {progress->run, progress->round, progress->earlier,
+                               progress->converged};
+    columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
+    if (writer != NULL) {
+        columns_put(writer, "progress", COLUMN_U32, values, 4);
+        if (best != NULL)
+            columns_put_sha(writer, "best", best);
+    }
+    return writer;
+}
+
+/* `has_best` is 0 in the first run. */
+static int read_state(const step_t *self, progress_t *progress, int *has_best, sha256_t *best,
+                      error_t *error)
+{
+    const payload_t *payload = &self->checkpoint.payload;
+    const uint32_t *values;
+    int code = payload_u32(payload, "progress", 4, &values, error);
+    if (code != OK)
+        return code;
+    *progress = (progress_t){values[0], values[1], values[2], values[3]};
+    *has_best = columns_has(payload->columns, "best");
+    return *has_best ? payload_sha(payload, "best", best, error) : OK;
+}
+
+static int leave_seed(step_t *self, const progress_t *progress, const sha256_t *best,
+                      const coding_t *coding, advance_output_t *out, error_t *error)
 {
     const plan_t *plan = &self->checkpoint.plan;
     const job_spec_t *spec = self->input->spec;
@@ -28,34 +70,75 @@ int kmeans_begin(step_t *self, advance_output_t *out, error_t *error)
         task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
                         (uint64_t)plan_partition_size(plan, p) * spec->k);
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
+    if (coding != NULL)
+        coding_put(coding, &cutter);
     task_cutter_param(&cutter, "k", spec->k);
-    task_cutter_param(&cutter, "seed", (double)(spec->seed % SEED_RANGE));
-    columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
+    task_cutter_param(&cutter, "seed", (double)((spec->seed + progress->run) % SEED_RANGE));
+    task_cutter_param(&cutter, "uniform", spec->init == SEEDING_RANDOM);
+    columns_writer_t *writer = write_state(self, progress, best);
     snprintf(out->phase, sizeof out->phase, "k-means, seeds");
     return checkpoint_leave(self->input, &cutter, &writer, out, error);
 }
 
-static int leave_assign(step_t *self, const centres_t *centres, const uint32_t *label,
-                        uint32_t round, advance_output_t *out, error_t *error)
+int kmeans_begin(step_t *self, advance_output_t *out, error_t *error)
+{
+    const progress_t progress = {.converged = 1};
+    if (coding_pays_centres(&self->checkpoint.plan, self->input->spec->k))
+        return coding_begin(self, out, error);
+    return leave_seed(self, &progress, NULL, NULL, out, error);
+}
+
+int kmeans_after_encode(step_t *self, advance_output_t *out, error_t *error)
+{
+    const progress_t progress = {.converged = 1};
+    coding_t coding;
+    int code = coding_after_encode(self, &coding, error);
+    return code == OK ? leave_seed(self, &progress, NULL, &coding, out, error) : code;
+}
+
+static int save_assigned(const step_t *self, const uint32_t *label, sha256_t *out, error_t *error)
+{
+    columns_writer_t *writer = columns_writer_new("assigned");
+    columns_put(writer, "label", COLUMN_U32, label, self->checkpoint.plan.count);
+    return payload_save(self->input, &writer, out, error);
+}
+
+static void cut_assign(const step_t *self, const centres_t *centres, int coded,
+                       task_cutter_t *cutter)
 {
     const plan_t *plan = &self->checkpoint.plan;
-    task_cutter_t cutter;
-    sha256_t sha256;
-    int code = centres_save(centres, self->input, &sha256, error);
-    if (code != OK)
-        return code;
-    task_cutter_init(&cutter, TASK_ASSIGN, PAIRS_A_TASK, SLOTS_A_SEGMENT);
+    task_cutter_init(cutter, TASK_ASSIGN, coded ? CODED_PAIRS_A_TASK : PAIRS_A_TASK,
+                     SLOTS_A_SEGMENT);
     for (uint32_t p = 0; p < plan->partition_count; p++)
-        task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
+        task_cutter_add(cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
                         (uint64_t)plan_partition_size(plan, p) *
                             (centres->begin[p + 1] - centres->begin[p]));
-    task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
-    task_cutter_input(&cutter, "centres", &sha256);
-    columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
-    columns_put(writer, "round", COLUMN_U32, &round, 1);
+    task_cutter_input(cutter, "plan", &self->checkpoint.plan_sha);
+}
+
+/* `label`: of the round before, NULL in the first. */
+static int leave_assign(step_t *self, const centres_t *centres, const uint32_t *label,
+                        const progress_t *progress, const sha256_t *best, advance_output_t *out,
+                        error_t *error)
+{
+    task_cutter_t cutter;
+    sha256_t centres_sha, assigned;
+    coding_t coding;
+    int coded = coding_of(self, &coding);
+    int code = centres_save(centres, self->input, &centres_sha, error);
+    if (code == OK && label != NULL)
+        code = save_assigned(self, label, &assigned, error);
+    if (code != OK)
+        return code;
+    cut_assign(self, centres, coded, &cutter);
+    task_cutter_input(&cutter, "centres", &centres_sha);
     if (label != NULL)
-        columns_put(writer, "label", COLUMN_U32, label, plan->count);
-    snprintf(out->phase, sizeof out->phase, "k-means, step %u", round);
+        task_cutter_input(&cutter, "assigned", &assigned);
+    if (coded)
+        coding_put(&coding, &cutter);
+    columns_writer_t *writer = write_state(self, progress, best);
+    snprintf(out->phase, sizeof out->phase, "k-means, step %u",
+             progress->earlier + progress->round);
     return checkpoint_leave(self->input, &cutter, &writer, out, error);
 }
 
@@ -116,10 +199,15 @@ static int read_vectors(const step_t *self, const uint32_t *rows, centres_t *cen
 int kmeans_after_seed(step_t *self, advance_output_t *out, error_t *error)
 {
     centres_t centres = {0};
+    progress_t progress;
+    sha256_t best;
+    int has_best;
     uint32_t *rows = NULL;
-    int code = centres_init(&centres, &self->checkpoint.plan, self->input->spec->k, error);
+    int code = read_state(self, &progress, &has_best, &best, error);
+    if (code == OK)
+        code = centres_init(&centres, &self->checkpoint.plan, self->input->spec->k, error);
     if (code != OK)
-        return code;
+        goto fail;
     rows = malloc(((size_t)centres.total + 1) * sizeof *rows);
     if (rows == NULL) {
         code = error_set(error, ERR_MEMORY, "out of memory for %u centres", centres.total);
@@ -130,7 +218,10 @@ int kmeans_after_seed(step_t *self, advance_output_t *out, error_t *error)
     if (code == OK)
         code = read_vectors(self, rows, &centres, error);
     if (code == OK)
-        code = leave_assign(self, &centres, NULL, 1, out, error);
+        code = centres_distinct(&centres, error);
+    progress.round = 1;
+    if (code == OK)
+        code = leave_assign(self, &centres, NULL, &progress, has_best ? &best : NULL, out, error);
 fail:
     free(rows);
     centres_clear(&centres);
@@ -144,7 +235,9 @@ typedef struct {
     centres_t centres;
     uint32_t *label; /* by slot, within its partition */
     float *d2;
-    uint32_t round;
+    progress_t progress;
+    int has_best;
+    sha256_t best;
 } round_t;
 
 static int take_labels(round_t *self, uint32_t task, const payload_t *result, error_t *error)
@@ -192,22 +285,47 @@ static int take_results(round_t *self, error_t *error)
     return code;
 }
 
-static int labels_settled(const round_t *self, error_t *error)
+static int labels_settled(const round_t *self, int *settled, error_t *error)
 {
-    const payload_t *payload = &self->step->checkpoint.payload;
+    const sha256_t *before = step_input(self->step, "assigned");
     uint32_t count = self->step->checkpoint.plan.count;
-    const uint32_t *before = NULL;
-    if (!columns_has(payload->columns, "label") ||
-        payload_u32(payload, "label", count, &before, error) != OK || before == NULL)
-        return 0;
-    return memcmp(before, self->label, count * sizeof *before) == 0;
+    const uint32_t *label = NULL;
+    payload_t payload = {0};
+    *settled = 0;
+    if (before == NULL)
+        return OK;
+    int code = payload_open(&payload, self->step->input, before, "assigned", error);
+    if (code == OK)
+        code = payload_u32(&payload, "label", count, &label, error);
+    if (code == OK)
+        *settled = memcmp(label, self->label, count * sizeof *label) == 0;
+    payload_close(&payload);
+    return code;
 }
 
 /* Of unit vectors 1 - d2 / 2 is the cosine; a mean inside the sphere is compared in the same way.
  */
 static float strength_of(float d2) { return d2 < 2 ? 1 - d2 / 2 : 0; }
 
-static int finish(round_t *self, int converged, advance_output_t *out, error_t *error)
+static uint32_t kinds_of(const uint32_t *label, uint32_t begin, uint32_t end)
+{
+    uint32_t kinds = 0;
+    for (uint32_t i = begin; i < end; i++)
+        kinds = label[i] >= kinds ? label[i] + 1 : kinds;
+    return kinds;
+}
+
+static void report(const round_t *self, double inertia)
+{
+    const progress_t *progress = &self->progress;
+    step_report(self->step, "iterations", json_integer(progress->earlier + progress->round));
+    step_report(self->step, "converged", json_boolean((int)progress->converged));
+    step_report(self->step, "inertia", json_real(inertia));
+    if (self->step->input->spec->n_init > 1)
+        step_report(self->step, "runs", json_integer(progress->run + 1));
+}
+
+static int finish(round_t *self, advance_output_t *out, error_t *error)
 {
     const plan_t *plan = &self->step->checkpoint.plan;
     clustering_t clustering;
@@ -220,28 +338,56 @@ static int finish(round_t *self, int converged, advance_output_t *out, error_t *
         clustering.strength[i] = strength_of(self->d2[i]);
         inertia += (double)self->d2[i];
     }
-    for (uint32_t p = 0; p < plan->partition_count && code == OK; p++)
-        code = clustering_append(&clustering, p, plan->partition_begin[p],
-                                 plan->partition_begin[p + 1],
-                                 self->centres.begin[p + 1] - self->centres.begin[p], NULL, error);
-    step_report(self->step, "iterations", json_integer(self->round));
-    step_report(self->step, "converged", json_boolean(converged));
-    step_report(self->step, "inertia", json_real(inertia));
+    for (uint32_t p = 0; p < plan->partition_count && code == OK; p++) {
+        uint32_t begin = plan->partition_begin[p], end = plan->partition_begin[p + 1];
+        code = clustering_append(&clustering, p, begin, end, kinds_of(self->label, begin, end),
+                                 NULL, error);
+    }
+    report(self, inertia);
     if (code == OK)
         code = summarise_begin(self->step, &clustering, out, error);
     clustering_clear(&clustering);
     return code;
 }
 
+/* A run is over: of each partition the better labels are kept, and the next run begins. */
+static int end_run(round_t *self, advance_output_t *out, error_t *error)
+{
+    const plan_t *plan = &self->step->checkpoint.plan;
+    coding_t coding;
+    sha256_t best;
+    const kmeans_run_t run = {self->label, self->d2};
+    int code = OK;
+    if (self->has_best)
+        code = kmeans_run_merge(&run, plan, self->step->input, &self->best, error);
+    if (code != OK || self->progress.run + 1 >= self->step->input->spec->n_init)
+        return code == OK ? finish(self, out, error) : code;
+    code = kmeans_run_save(&run, plan, self->step->input, &best, error);
+    if (code != OK)
+        return code;
+    self->progress.earlier += self->progress.round;
+    self->progress.round = 0;
+    self->progress.run++;
+    return leave_seed(self->step, &self->progress, &best,
+                      coding_of(self->step, &coding) ? &coding : NULL, out, error);
+}
+
 static int go_on(round_t *self, advance_output_t *out, error_t *error)
 {
     const job_spec_t *spec = self->step->input->spec;
-    int settled = labels_settled(self, error);
+    int settled;
+    int code = labels_settled(self, &settled, error);
+    if (code != OK)
+        return code;
     if (!settled)
         settled = centres_move(&self->centres, spec->metric, spec->tolerance);
-    if (settled || self->round >= spec->max_iterations)
-        return finish(self, settled, out, error);
-    return leave_assign(self->step, &self->centres, self->label, self->round + 1, out, error);
+    if (settled || self->progress.round >= spec->max_iterations) {
+        self->progress.converged &= settled != 0;
+        return end_run(self, out, error);
+    }
+    self->progress.round++;
+    return leave_assign(self->step, &self->centres, self->label, &self->progress,
+                        self->has_best ? &self->best : NULL, out, error);
 }
 
 int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error)
@@ -249,17 +395,13 @@ int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error)
     round_t round = {.step = self};
     const plan_t *plan = &self->checkpoint.plan;
     const sha256_t *centres = step_input(self, "centres");
-    const uint32_t *number = NULL;
-    int code = centres_init(&round.centres, plan, self->input->spec->k, error);
+    int code = read_state(self, &round.progress, &round.has_best, &round.best, error);
     if (code == OK && centres == NULL)
         code = error_set(error, ERR_PROTOCOL, "the stage names no centres");
     if (code == OK)
-        code = centres_load(&round.centres, self->input, centres, error);
-    if (code == OK)
-        code = payload_u32(&self->checkpoint.payload, "round", 1, &number, error);
-    if (code != OK || number == NULL)
+        code = centres_load(&round.centres, plan, self->input, centres, error);
+    if (code != OK)
         goto fail;
-    round.round = *number;
     round.label = calloc((size_t)plan->count + 1, sizeof *round.label);
     round.d2 = calloc((size_t)plan->count + 1, sizeof *round.d2);
     if (round.label == NULL || round.d2 == NULL) {

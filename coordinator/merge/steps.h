@@ -21,12 +21,12 @@ typedef struct {
 
 /* hdbscan.c */
 int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error);
-int hdbscan_after_rotate(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_encode(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_knn(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_reach(step_t *self, advance_output_t *out, error_t *error);
 /* kmeans.c */
 int kmeans_begin(step_t *self, advance_output_t *out, error_t *error);
+int kmeans_after_encode(step_t *self, advance_output_t *out, error_t *error);
 int kmeans_after_seed(step_t *self, advance_output_t *out, error_t *error);
 int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error);
 /* agglomerative.c */

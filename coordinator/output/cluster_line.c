@@ -218,7 +218,10 @@ static void put_agglomerative(json_text_t *out, const cluster_t *cluster, const 
 static void put_parameters(json_text_t *out, const cluster_t *cluster, const job_spec_t *spec)
 {
     if (spec->algorithm == ALGORITHM_KMEANS) {
+        json_text_key(out, "init");
+        put_text(out, spec->init == SEEDING_RANDOM ? "random" : "k-means++");
         put_integer(out, "k", spec->k);
+        put_integer(out, "n_init", spec->n_init);
         put_integer(out, "max_iterations", spec->max_iterations);
         put_real(out, "tolerance", spec->tolerance);
         put_integer(out, "seed", (int64_t)spec->seed);

@@ -2,6 +2,8 @@
  *
  * Sums are float64, in the order of the segments' slots, whatever the number of threads: a thread
  * adds all rows, but only some of the dimensions. */
+#include "worker/tasks/codes_view.h"
+#include "worker/tasks/coded_centres.h"
 #include "worker/tasks/neighbours.h"
 
 #include <stdlib.h>
@@ -14,13 +16,17 @@ typedef struct {
     neighbours_t lists; /* first: the visitor's context; k = 1, "slots" are centres */
     const task_state_t *state;
     columns_t *columns;
-    const float *centre;
-    const uint32_t *centre_begin;
+    centre_list_t list;
     sweep_t *sweep;
     vectors_t rows;
     band_t bands[BLOCK_ROWS];
-    uint32_t first_centre; /* of the current partition, among all */
-    band_t left;           /* its centres that fill has not given yet */
+    uint32_t first_centre;  /* of the current partition, among all */
+    band_t left;            /* its centres that fill has not given yet */
+    coded_centres_t *coded; /* NULL: rows and centres are compared directly */
+    /* of the current block */
+    const float *block_values;
+    const uint32_t *block_label;
+    size_t block_count;
     /* results */
     uint32_t *label;
     float *d2;
@@ -41,7 +47,7 @@ static int fill(void *context, vectors_t *tile, error_t *error)
     if (!tile->count)
         return OK;
     memcpy(tile->values,
-           self->centre + (size_t)(self->first_centre + self->left.begin) * tile->dimension,
+           self->list.values + (size_t)(self->first_centre + self->left.begin) * tile->dimension,
            tile->count * tile->dimension * sizeof *tile->values);
     for (size_t i = 0; i < tile->count; i++)
         tile->slots[i] = self->left.begin++;
@@ -62,8 +68,8 @@ static void visit(void *context, size_t row, const vectors_t *tile, const sweep_
 /* Gives each centre that the block's rows went to a place among the touched ones. */
 static int touch(assign_t *self, error_t *error)
 {
-    for (size_t i = 0; i < self->rows.count; i++) {
-        uint32_t centre = self->first_centre + self->lists.slot[i];
+    for (size_t i = 0; i < self->block_count; i++) {
+        uint32_t centre = self->first_centre + self->block_label[i];
         if (self->place_of[centre] == UNTOUCHED) {
             self->place_of[centre] = (uint32_t)self->touched;
             self->touched_list[self->touched++] = centre;
@@ -90,10 +96,10 @@ static void add_dimensions(void *context, size_t item, uint32_t thread)
     size_t begin = item * SUM_DIMENSIONS;
     size_t end = begin + SUM_DIMENSIONS < dimension ? begin + SUM_DIMENSIONS : dimension;
     (void)thread;
-    for (size_t i = 0; i < self->rows.count; i++) {
-        const float *values = self->rows.values + i * dimension;
+    for (size_t i = 0; i < self->block_count; i++) {
+        const float *values = self->block_values + i * dimension;
         double *sum =
-            self->sum + self->place_of[self->first_centre + self->lists.slot[i]] * dimension;
+            self->sum + self->place_of[self->first_centre + self->block_label[i]] * dimension;
         for (size_t d = begin; d < end; d++)
             sum[d] += (double)values[d];
     }
@@ -106,20 +112,19 @@ static int add_block(assign_t *self, error_t *error)
         return code;
     pool_run(compute_pool(self->state->context->compute),
              (self->state->dimension + SUM_DIMENSIONS - 1) / SUM_DIMENSIONS, add_dimensions, self);
-    for (size_t i = 0; i < self->rows.count; i++)
-        self->count[self->place_of[self->first_centre + self->lists.slot[i]]]++;
+    for (size_t i = 0; i < self->block_count; i++)
+        self->count[self->place_of[self->first_centre + self->block_label[i]]]++;
     return OK;
 }
 
-static int run_block(assign_t *self, uint32_t partition, uint32_t begin, size_t count, size_t done,
-                     error_t *error)
+static int find_directly(assign_t *self, uint32_t partition, uint32_t begin, size_t done,
+                         error_t *error)
 {
     const visitor_t visitor = {fill, wants, visit, self};
-    uint32_t centres = self->centre_begin[partition + 1] - self->centre_begin[partition];
-    self->first_centre = self->centre_begin[partition];
+    uint32_t centres = self->list.begin[partition + 1] - self->list.begin[partition];
     self->left = (band_t){0, centres};
-    self->rows.count = count;
-    for (size_t i = 0; i < count; i++) {
+    self->rows.count = self->block_count;
+    for (size_t i = 0; i < self->block_count; i++) {
         self->rows.slots[i] = begin + (uint32_t)i;
         self->bands[i] = self->left;
     }
@@ -130,9 +135,21 @@ static int run_block(assign_t *self, uint32_t partition, uint32_t begin, size_t 
     self->lists.slot = self->label + done;
     self->lists.d2 = self->d2 + done;
     neighbours_reset(&self->lists);
-    code = sweep_run(self->sweep, &self->rows, &visitor, error);
+    return sweep_run(self->sweep, &self->rows, &visitor, error);
+}
+
+static int run_block(assign_t *self, uint32_t partition, uint32_t begin, size_t count, size_t done,
+                     error_t *error)
+{
+    self->first_centre = self->list.begin[partition];
+    self->block_label = self->label + done;
+    self->block_count = count;
+    int code = self->coded ? coded_centres_find(self->coded, partition, begin, count,
+                                                self->label + done, self->d2 + done, error)
+                           : find_directly(self, partition, begin, done, error);
+    self->block_values = self->coded ? coded_centres_rows(self->coded) : self->rows.values;
     for (size_t i = 0; i < count && !code; i++) {
-        if (self->lists.slot[i] == SLOT_NONE)
+        if (self->block_label[i] == SLOT_NONE)
             code = error_set(error, ERR_PROTOCOL,
                              "slot %u is at no finite distance of any centre of partition %u",
                              begin + (uint32_t)i, partition);
@@ -207,23 +224,23 @@ static int read_centres(assign_t *self, error_t *error)
                            &begin, NULL, error);
     if (code)
         return code;
-    self->centre_begin = begin;
+    self->list.begin = begin;
     for (uint32_t p = 0; p < plan->partitions; p++) {
-        if (self->centre_begin[p] > self->centre_begin[p + 1])
+        if (self->list.begin[p] > self->list.begin[p + 1])
             return error_set(error, ERR_PROTOCOL, "centres of partition %u: %u to %u", p,
-                             self->centre_begin[p], self->centre_begin[p + 1]);
+                             self->list.begin[p], self->list.begin[p + 1]);
     }
-    if (self->centre_begin[0] != 0)
+    if (self->list.begin[0] != 0)
         return error_set(error, ERR_PROTOCOL, "the first centre is number %u, not 0",
-                         self->centre_begin[0]);
+                         self->list.begin[0]);
     code = columns_get(self->columns, "centre", COLUMN_F32,
-                       (size_t)self->centre_begin[plan->partitions] * self->state->dimension,
-                       &centre, NULL, error);
-    self->centre = centre;
+                       (size_t)self->list.begin[plan->partitions] * self->state->dimension, &centre,
+                       NULL, error);
+    self->list.values = centre;
     for (uint32_t s = 0; s < self->state->task->segment_count && !code; s++) {
         const segment_t *segment = &self->state->task->segments[s];
         uint32_t p = segment->partition;
-        if (segment->begin < segment->end && self->centre_begin[p] == self->centre_begin[p + 1])
+        if (segment->begin < segment->end && self->list.begin[p] == self->list.begin[p + 1])
             code = error_set(error, ERR_PROTOCOL, "partition %u has slots but no centre", p);
     }
     return code;
@@ -231,7 +248,7 @@ static int read_centres(assign_t *self, error_t *error)
 
 static int prepare(assign_t *self, size_t slots, error_t *error)
 {
-    size_t centres = self->centre_begin[self->state->plan.partitions];
+    size_t centres = self->list.begin[self->state->plan.partitions];
     self->lists =
         (neighbours_t){.state = self->state, .rows = &self->rows, .k = 1, .band = self->bands};
     self->label = malloc((slots + 1) * sizeof *self->label);
@@ -243,6 +260,8 @@ static int prepare(assign_t *self, size_t slots, error_t *error)
         return error_set(error, ERR_MEMORY, "no memory for %zu slots and %zu centres", slots,
                          centres);
     memset(self->place_of, 0xff, (centres + 1) * sizeof *self->place_of); /* UNTOUCHED */
+    if (codes_view_given(self->state))
+        return coded_centres_new(self->state, &self->list, slots, &self->coded, error);
     int code = sweep_new(self->state, &self->sweep, error);
     size_t rows = slots < BLOCK_ROWS ? slots : BLOCK_ROWS;
     return code ? code : vectors_init(&self->rows, rows, self->state->dimension, error);
@@ -251,6 +270,7 @@ static int prepare(assign_t *self, size_t slots, error_t *error)
 static void assign_destroy(assign_t *self)
 {
     columns_close(&self->columns);
+    coded_centres_destroy(&self->coded);
     sweep_destroy(&self->sweep);
     vectors_clear(&self->rows);
     free(self->label);

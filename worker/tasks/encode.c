@@ -14,7 +14,7 @@ typedef struct {
     product_fn product;
     rotation_view_t rotation;
     float *cell_half; /* half the squared norm of each cell */
-    uint32_t *rows; /* of the index, for every slot of the task */
+    uint32_t *rows;   /* of the index, for every slot of the task */
     size_t count;
     int8_t *code;
     float *residual_head;

@@ -5,7 +5,11 @@
  * order. A partition of more than max(SAMPLE_LEAST, SAMPLE_PER_CENTRE * k) slots is represented by
  * a sample of that many, drawn first with the same generator (selection sampling, Knuth 3.4.2 S,
  * which keeps the slots in order). When no distinct point is left, the smallest unused slots
- * follow. */
+ * follow. With codes most of the distances are not measured: a point that the codes prove to be
+ * farther from the newest centre than from an earlier one keeps its d2. That changes no d2.
+ *
+ * Or all slots alike: k of the partition's, by selection sampling. */
+#include "worker/tasks/coded_sample.h"
 #include "worker/tasks/random.h"
 #include "worker/tasks/vectors.h"
 
@@ -24,6 +28,9 @@ typedef struct {
     const task_state_t *state;
     uint64_t k;
     uint64_t seed;
+    int uniform; /* all slots alike */
+    codes_view_t view;
+    int coded; /* there is a view */
     /* of the current partition */
     uint32_t begin;
     uint32_t slots;
@@ -33,8 +40,9 @@ typedef struct {
     float *values;    /* the sample's vectors, or a piece a thread when they are too many */
     uint32_t *rows;   /* index rows of the sample */
     int resident;
-    float *centre;     /* the newest */
-    uint8_t *used;     /* per slot of the partition */
+    float *centre; /* the newest */
+    uint8_t *used; /* per slot of the partition */
+    coded_sample_t codes;
     atomic_int failed; /* a piece could not be read: its code */
     /* results */
     uint32_t *centres;
@@ -59,6 +67,46 @@ static void draw_sample(seed_t *self, random_t *random)
     }
 }
 
+static void measure_all(seed_t *self, size_t first, size_t count, const float *values)
+{
+    size_t dimension = self->state->dimension;
+    float d2[PIECE];
+    compute_dist2(self->state->context->compute)
+        ->many(self->centre, values, dimension, count, dimension, d2);
+    for (size_t i = 0; i < count; i++)
+        self->nearest[first + i] = fminf(self->nearest[first + i], d2[i]);
+}
+
+/* `values` of sample number `i` alone. */
+static void measure_one(seed_t *self, size_t i, const float *values)
+{
+    float d2 = compute_dist2(self->state->context->compute)
+                   ->one(self->centre, values, self->state->dimension);
+    if (!(d2 < self->nearest[i]))
+        return;
+    self->nearest[i] = d2;
+    coded_sample_settle(&self->codes, i, d2);
+}
+
+/* Those that the codes do not rule out; `room` for PIECE vectors, where the sample is not resident.
+ */
+static int measure_near(seed_t *self, size_t first, size_t count, float *room)
+{
+    size_t dimension = self->state->dimension;
+    uint32_t near[PIECE], rows[PIECE];
+    size_t found = coded_sample_near(&self->codes, first, count, near);
+    for (size_t i = 0; i < found && self->resident; i++)
+        measure_one(self, near[i], self->values + near[i] * dimension);
+    if (self->resident)
+        return OK;
+    for (size_t i = 0; i < found; i++)
+        rows[i] = self->rows[near[i]];
+    int code = flat_index_read_list(self->state->context->index, rows, found, room, NULL);
+    for (size_t i = 0; i < found && !code; i++)
+        measure_one(self, near[i], room + i * dimension);
+    return code;
+}
+
 /* Takes the newest centre into account for one piece of the sample. */
 static void measure_piece(void *context, size_t item, uint32_t thread)
 {
@@ -66,34 +114,34 @@ static void measure_piece(void *context, size_t item, uint32_t thread)
     const task_state_t *state = self->state;
     size_t first = item * PIECE;
     size_t count = self->sampled - first < PIECE ? self->sampled - first : PIECE;
-    float d2[PIECE];
+    float *values = self->values + (self->resident ? first : thread * PIECE) * state->dimension;
+    int code = OK;
     if (task_state_stopped(state) || atomic_load(&self->failed))
         return;
-    float *values = self->values + (self->resident ? first : thread * PIECE) * state->dimension;
-    if (!self->resident) {
-        int code =
-            flat_index_read_list(state->context->index, self->rows + first, count, values, NULL);
-        if (code)
-            atomic_store(&self->failed, code);
-        if (code)
-            return;
-    }
-    compute_dist2(state->context->compute)
-        ->many(self->centre, values, state->dimension, count, state->dimension, d2);
-    for (size_t i = 0; i < count; i++)
-        self->nearest[first + i] = fminf(self->nearest[first + i], d2[i]);
+    if (self->coded)
+        code = measure_near(self, first, count, values);
+    else if (!self->resident)
+        code = flat_index_read_list(state->context->index, self->rows + first, count, values, NULL);
+    if (!code && !self->coded)
+        measure_all(self, first, count, values);
+    if (code)
+        atomic_store(&self->failed, code);
     task_state_advance(state, count);
 }
 
-static int take(seed_t *self, uint32_t slot, error_t *error)
+/* Sample number `position` becomes a centre. */
+static int take(seed_t *self, size_t position, error_t *error)
 {
     const task_state_t *state = self->state;
+    uint32_t slot = self->sample[position];
     self->used[slot - self->begin] = 1;
     self->centres[self->centre_count++] = slot;
     int code = flat_index_read_list(state->context->index, &state->plan.rows[slot], 1, self->centre,
                                     error);
     if (code)
         return code;
+    if (self->coded)
+        coded_sample_centre(&self->codes, position);
     pool_run(compute_pool(state->context->compute), (self->sampled + PIECE - 1) / PIECE,
              measure_piece, self);
     code = atomic_load(&self->failed);
@@ -143,7 +191,7 @@ static int choose_centres(seed_t *self, random_t *random, error_t *error)
     size_t wanted = self->k < self->slots ? (size_t)self->k : self->slots;
     size_t position = (size_t)random_below(random, self->sampled);
     while (wanted && position < self->sampled) {
-        int code = take(self, self->sample[position], error);
+        int code = take(self, position, error);
         if (code)
             return code;
         if (--wanted)
@@ -160,6 +208,7 @@ static void release(seed_t *self)
     free(self->nearest);
     free(self->values);
     free(self->used);
+    coded_sample_clear(&self->codes);
     self->sample = self->rows = NULL;
     self->nearest = self->values = NULL;
     self->used = NULL;
@@ -183,10 +232,26 @@ static int prepare(seed_t *self, random_t *random, error_t *error)
     self->values = malloc(kept * vector);
     if (!self->values)
         return error_set(error, ERR_MEMORY, "no memory for %zu vectors", kept);
-    if (!self->resident)
-        return OK;
+    int code = OK;
+    if (self->coded)
+        code =
+            coded_sample_init(&self->codes, state, &self->view, self->sample, self->sampled, error);
+    if (code || !self->resident)
+        return code;
     return flat_index_read_list(state->context->index, self->rows, self->sampled, self->values,
                                 error);
+}
+
+/* k of the slots, all alike, in their order. */
+static void choose_uniformly(seed_t *self, random_t *random)
+{
+    size_t wanted = self->k < self->slots ? (size_t)self->k : self->slots;
+    for (uint32_t i = 0; wanted; i++) {
+        if (random_below(random, self->slots - i) >= wanted)
+            continue;
+        self->centres[self->centre_count++] = self->begin + i;
+        wanted--;
+    }
 }
 
 static int run_partition(seed_t *self, const segment_t *segment, error_t *error)
@@ -196,6 +261,10 @@ static int run_partition(seed_t *self, const segment_t *segment, error_t *error)
     self->slots = segment->end - segment->begin;
     if (!self->slots)
         return OK;
+    if (self->uniform) {
+        choose_uniformly(self, &random);
+        return OK;
+    }
     int code = prepare(self, &random, error);
     if (!code)
         code = choose_centres(self, &random, error);
@@ -250,8 +319,14 @@ int task_seed(task_state_t *state, uint8_t **payload, size_t *length, error_t *e
     int code = task_state_whole(state, "k", 1, UINT32_MAX, &self.k, error);
     if (!code)
         code = task_state_whole(state, "seed", 0, SEED_LIMIT, &self.seed, error);
+    self.uniform = task_param(state->task, "uniform", 0) > 0;
+    self.coded = !self.uniform && codes_view_given(state);
+    if (!code && self.coded)
+        code = codes_view_open(&self.view, state, error);
     if (!code)
         code = run_all(&self, payload, length, error);
+    if (self.coded)
+        codes_view_close(&self.view);
     free(self.centres);
     free(self.centre);
     return code;

@@ -282,6 +282,61 @@ static void centres_without_members_stay_where_they_are(void **state)
     }
 }
 
+/* Equal points have one centre. With more, the one that has them is scaled to unit length, away from
+ * them, and each step would move them all to the next of those that still equal them. */
+static void more_centres_than_points_converge_at_once(void **state)
+{
+    fixture_t *self = *state;
+    self->spec.algorithm = ALGORITHM_KMEANS;
+    self->spec.k = 50;
+    self->spec.tolerance = 0;
+    made_items(&(random_t){1}, self->items, 60, 3, 0); /* three points, twenty times each */
+    for (uint32_t i = 0; i < 60 * MADE_DIMENSION; i++)
+        self->items[i / MADE_DIMENSION].vector[i % MADE_DIMENSION] *= 1.0003f;
+    made_write(&self->folder, LEVEL_EVENTS, self->items, 60, NULL);
+    for (int init = 0; init < 2; init++) {
+        self->spec.init = (seeding_t)init;
+        assert_int_equal(run(self), OK);
+        assert_int_equal(self->cluster.cluster_count, 3);
+        assert_true(reported(self, "iterations") <= 3);
+    }
+}
+
+static double inertia_of(const fixture_t *self)
+{
+    json_t *report = json_loads(self->cluster.report, 0, NULL);
+    double inertia = json_real_value(json_object_get(report, "inertia"));
+    json_decref(report);
+    return inertia;
+}
+
+/* Seeds are seed, seed + 1, ...; the best of three runs is the best of three jobs. */
+static void of_several_runs_the_best_is_kept(void **state)
+{
+    fixture_t *self = *state;
+    double best = INFINITY, worst = 0;
+    self->spec.algorithm = ALGORITHM_KMEANS;
+    self->spec.init = SEEDING_RANDOM;
+    self->spec.k = 9;
+    make(self, 600, 9, 0.3, NULL);
+    json_int_t iterations = 0;
+    for (self->spec.seed = 5; self->spec.seed < 8; self->spec.seed++) {
+        assert_int_equal(run(self), OK);
+        double inertia = inertia_of(self);
+        best = inertia < best ? inertia : best;
+        worst = inertia > worst ? inertia : worst;
+        iterations += reported(self, "iterations");
+    }
+    assert_true(best < worst);
+    self->spec.seed = 5;
+    self->spec.n_init = 3;
+    assert_int_equal(run(self), OK);
+    assert_true(inertia_of(self) == best);
+    assert_int_equal(reported(self, "iterations"), iterations);
+    assert_int_equal(reported(self, "runs"), 3);
+    assert_int_equal(self->cluster.kinds[TASK_SEED], 3);
+}
+
 static void more_steps_never_raise_the_inertia(void **state)
 {
     fixture_t *self = *state;
@@ -473,6 +528,8 @@ int main(void)
         TEST(partitions_too_small_for_a_cluster_need_no_task),
         TEST(hostile_geometry_comes_out_whole),
         TEST(kmeans_finds_groups_and_converges),
+        TEST(more_centres_than_points_converge_at_once),
+        TEST(of_several_runs_the_best_is_kept),
         TEST(centres_without_members_stay_where_they_are),
         TEST(more_steps_never_raise_the_inertia),
         TEST(k_is_clamped_in_each_partition),

@@ -102,6 +102,25 @@ static void sums_for_unknown_centres_are_refused(void **state)
     centres_clear(&centres);
 }
 
+/* 0.0 and -0.0 are no distance apart. */
+static void of_equal_centres_the_first_is_kept(void **state)
+{
+    (void)state;
+    uint32_t begin[] = {0, 4, 8};
+    plan_t plan = {.count = 8, .partition_count = 2, .partition_begin = begin, .dimension = 2};
+    const float given[] = {1, 0, 0, 1, 1, -0.0f, 0, 1, 0, 1, 1, 0, 0, 1, 2, 0};
+    const float kept[] = {1, 0, 0, 1, 0, 1, 1, 0, 2, 0};
+    centres_t centres;
+    assert_int_equal(centres_init(&centres, &plan, 4, NULL), OK);
+    memcpy(centres.centre, given, sizeof given);
+    assert_int_equal(centres_distinct(&centres, NULL), OK);
+    assert_int_equal(centres.begin[1], 2);
+    assert_int_equal(centres.begin[2], 5);
+    assert_int_equal(centres.total, 5);
+    assert_memory_equal(centres.centre, kept, sizeof kept);
+    centres_clear(&centres);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +128,7 @@ int main(void)
         cmocka_unit_test(members_move_a_centre_and_none_leaves_it),
         cmocka_unit_test(a_small_move_settles_only_within_the_tolerance),
         cmocka_unit_test(sums_for_unknown_centres_are_refused),
+        cmocka_unit_test(of_equal_centres_the_first_is_kept),
     };
     return cmocka_run_group_tests_name("centres", tests, NULL, NULL);
 }

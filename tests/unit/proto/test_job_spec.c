@@ -52,8 +52,8 @@ static void every_field_is_read_and_written_back(void **state)
         "\"date_from\":\"2015-09-01T00:00:00Z\",\"date_to\":\"2015-09-30T23:59:59.999Z\","
         "\"dimension\":32,\"embedding_type\":\"events\",\"filter\":{\"a\":null,\"b\":\"x\\\"y\","
         "\"c\":1.5,\"d\":true},\"include_metadata\":true,\"max_bad_fraction\":0.25,"
-        "\"metric\":\"euclidean\",\"params\":{\"k\":7,\"max_iterations\":3,"
-        "\"seed\":9007199254740991,\"tolerance\":1e-05},"
+        "\"metric\":\"euclidean\",\"params\":{\"init\":\"random\",\"k\":7,"
+        "\"max_iterations\":3,\"n_init\":4,\"seed\":9007199254740991,\"tolerance\":1e-05},"
         "\"partition_by\":[\"domain\",\"event_type\"],\"priority\":9,\"window_days\":0}";
     char *json = canonical(full);
     assert_string_equal(json, full);

@@ -166,6 +166,28 @@ static void a_sample_that_does_not_fit_is_read_piece_by_piece(void **state)
     fixture_clear(&fixture);
 }
 
+/* 20,000 draws of 4 of 10 slots: each slot comes as often as every other, and never twice. */
+static void random_seeds_are_slots_drawn_alike(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    uint32_t drawn[10] = {0};
+    fixture_init(&fixture, 10, 16, 3);
+    fixture_segment(&fixture, 0, 0, 10);
+    fixture_param(&fixture, "uniform", 1);
+    for (uint32_t seed = 0; seed < 20000; seed++) {
+        uint32_t *centres = run_seed(&fixture, 4, seed, 4);
+        for (size_t i = 0; i < 4; i++) {
+            assert_true(centres[i] < 10 && (i == 0 || centres[i] > centres[i - 1]));
+            drawn[centres[i]]++;
+        }
+        free(centres);
+    }
+    for (uint32_t slot = 0; slot < 10; slot++)
+        assert_true(drawn[slot] > 7700 && drawn[slot] < 8300); /* 8,000, and 69 of deviation */
+    fixture_clear(&fixture);
+}
+
 static void a_part_of_a_partition_and_unusable_parameters_are_refused(void **state)
 {
     (void)state;
@@ -196,6 +218,7 @@ int main(void)
         cmocka_unit_test(no_more_centres_than_slots),
         cmocka_unit_test(a_large_partition_is_sampled),
         cmocka_unit_test(a_sample_that_does_not_fit_is_read_piece_by_piece),
+        cmocka_unit_test(random_seeds_are_slots_drawn_alike),
         cmocka_unit_test(a_part_of_a_partition_and_unusable_parameters_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
