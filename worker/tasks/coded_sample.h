@@ -1,7 +1,7 @@
 /* coded_sample.h - some slots with their codes, each with a distance that only less of matters.
  *
  * For k-means++: the distance is that to the nearest centre so far, and most slots are proven by
- * their codes to be no nearer to the next one. Heads of codes stand in the order of the slots. */
+ * their codes to be no nearer to the next one. Codes stand in the order of the slots. */
 #ifndef STAGE4_WORKER_TASKS_CODED_SAMPLE_H
 #define STAGE4_WORKER_TASKS_CODED_SAMPLE_H
 
@@ -11,13 +11,15 @@ typedef struct {
     const codes_view_t *view;
     const int8_kernel_t *kernel;
     size_t count;
-    int8_t *code; /* count x head */
-    int32_t *square;
+    int8_t *code;    /* count x width */
+    int32_t *square; /* of the head's codes */
+    int32_t *whole;  /* of all codes */
     int32_t *limit;
-    float *residual;
-    float usual; /* the largest residual that is finite */
+    double *reach;
+    residual_t *residual;
+    float usual; /* the largest residual of a head that is finite */
     /* the slot that the others are compared with */
-    const int8_t *centre;
+    size_t centre;
     int32_t start;
 } coded_sample_t;
 
