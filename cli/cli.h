@@ -48,6 +48,7 @@ int cli_submit(const cli_t *cli, error_t *error);
 int cli_status(const cli_t *cli, error_t *error);
 int cli_pause(const cli_t *cli, error_t *error);
 int cli_resume(const cli_t *cli, error_t *error);
+int cli_retry(const cli_t *cli, error_t *error);
 int cli_cancel(const cli_t *cli, error_t *error);
 int cli_results(const cli_t *cli, error_t *error);
 int cli_clusters(const cli_t *cli, error_t *error);

@@ -25,6 +25,9 @@ static const cli_command_t COMMANDS[] = {
     {"pause", CLIENT, cli_pause, "JOB", 1, 1, "let a job rest; its finished tasks are kept", NULL},
     {"resume", CLIENT, cli_resume, "JOB", 1, 1, "let a paused job go on", NULL},
     {"cancel", CLIENT, cli_cancel, "JOB", 1, 1, "give a job up", NULL},
+    {"retry", CLIENT, cli_retry, "JOB", 1, 1, "let a failed or cancelled job run again",
+     "A failed job goes on from what it has: finished tasks are kept, and are not computed "
+     "again.\n"},
     {"results", CLIENT | CONFIG_RESULTS, cli_results, "JOB", 1, 1,
      "the clusters of a job as JSONL (--json: what is known of the job instead)", NULL},
     {"clusters", CLIENT | CONFIG_CLUSTERS, cli_clusters, "[CLUSTER]", 0, 1,

@@ -125,6 +125,11 @@ int cli_cancel(const cli_t *cli, error_t *error)
     return about_job(cli, "POST", "/cluster/cancel/", error);
 }
 
+int cli_retry(const cli_t *cli, error_t *error)
+{
+    return about_job(cli, "POST", "/cluster/retry/", error);
+}
+
 /* Follows the job to its end; *status is replaced by the last one. A job outlives who follows it.
  */
 static int follow(const cli_t *cli, json_t **status, error_t *error)

@@ -15,6 +15,7 @@ static void record_destroy(job_record_t *self)
     free(self->spec_json);
     free(self->report_json);
     free(self->progress);
+    free(self->found);
     free(self->times);
     free(self->workers);
     job_story_clear(&self->story);
@@ -146,6 +147,8 @@ int job_record_set_stage(job_record_t *self, stage_t *stage, uint32_t number, in
     }
     stage_clear(&self->stage);
     free(self->progress);
+    free(self->found);
+    self->found = NULL;
     self->progress = progress;
     self->work_total = 0;
     self->work_at_start = 0;
@@ -158,6 +161,14 @@ int job_record_set_stage(job_record_t *self, stage_t *stage, uint32_t number, in
     for (uint32_t task = 0; task < self->stage.task_count; task++)
         self->work_total += self->stage.work[task];
     return OK;
+}
+
+void job_record_done_before(job_record_t *self, uint32_t task)
+{
+    if (task >= self->stage.task_count || self->progress[task] == self->stage.work[task])
+        return;
+    self->progress[task] = self->stage.work[task];
+    self->work_at_start += self->stage.work[task];
 }
 
 static phase_time_t *time_of(job_record_t *self, const char *name)

@@ -31,6 +31,7 @@ typedef struct {
     stage_t stage; /* decoded, of the stage being worked on; task_count 0: none */
     uint32_t stage_number;
     sha256_t index_fingerprint;
+    sha256_t *found;          /* results of an earlier pass over the stage; owned, NULL: none */
     uint64_t *progress;       /* per task of the stage: work done as last heard; owned */
     uint64_t work_total;      /* of the stage */
     uint64_t work_at_start;   /* done before this process began with the stage */
@@ -73,6 +74,8 @@ int job_book_new_id(job_book_t *self, int64_t now_ms, char out[JOB_ID_SIZE], err
 /* Takes the stage over (or clears the old one when `stage` is NULL). */
 int job_record_set_stage(job_record_t *self, stage_t *stage, uint32_t number, int64_t now_ms,
                          error_t *error);
+/* The task's result was there before this process began with the stage. */
+void job_record_done_before(job_record_t *self, uint32_t task);
 /* So much more time was spent in a phase. */
 void job_record_add_time(job_record_t *self, const char *phase, int64_t ms);
 /* Ends the phase being timed and begins another; NULL: none. */

@@ -67,6 +67,21 @@ static void find_broken(merge_thread_t *self, merge_work_t *work)
     }
 }
 
+/* A result is named first: it alone is computed again. */
+static void find_lost(merge_work_t *work)
+{
+    int code = work->error.code;
+    work->lost = (code == ERR_NOT_FOUND || code == ERR_INPUT) && work->broken_task == UINT32_MAX &&
+                 !strcmp(work->error.field, SPOOL_PAYLOAD);
+}
+
+/* Costs a small file a stage, and is missed only when a later step loses one of this one's. */
+static void remember(merge_thread_t *self, const merge_work_t *work)
+{
+    sha256_t name = spool_stage_name(&work->stage_sha, &work->state_sha);
+    spool_remember(self->spool, work->job_id, &name, work->results, work->result_count, NULL);
+}
+
 static void run_advance(merge_thread_t *self, merge_work_t *work)
 {
     advance_input_t input = {.job_id = work->job_id,
@@ -86,6 +101,8 @@ static void run_advance(merge_thread_t *self, merge_work_t *work)
     work->error.code = advance(&input, &work->advanced, &work->error);
     if (work->error.code)
         find_broken(self, work);
+    else if (!work->first)
+        remember(self, work);
 }
 
 static void run_write(merge_thread_t *self, merge_work_t *work)
@@ -107,7 +124,8 @@ static void run_write(merge_thread_t *self, merge_work_t *work)
 static void run_purge(merge_thread_t *self, merge_work_t *work)
 {
     kept_drop(&self->kept, work->job_id);
-    work->error.code = spool_remove_job(self->spool, work->job_id, &work->error);
+    if (!work->keep_spool)
+        work->error.code = spool_remove_job(self->spool, work->job_id, &work->error);
     if (!work->error.code)
         work->error.code = write_discard(self->places->output_folder, work->job_id, &work->error);
     if (!work->error.code && work->discard_results)
@@ -124,6 +142,7 @@ static void run_work(merge_thread_t *self, merge_work_t *work)
         error_set(&work->error, ERR_CANCELLED, "stopped before it began");
     else
         RUN[work->kind](self, work);
+    find_lost(work);
 }
 
 static void run(net_pipe_t *pipe, void *argument)

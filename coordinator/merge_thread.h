@@ -34,7 +34,10 @@ typedef struct {
     sha256_t *results;   /* owned */
     int discard_results; /* PURGE: of a job that has not completed, also what was committed */
 
+    int keep_spool; /* PURGE: of a job that may be retried */
+
     error_t error;
+    int lost;                  /* a file of the job that an earlier step left cannot be read */
     uint32_t broken_task;      /* UINT32_MAX; else the task whose payload cannot be read */
     advance_output_t advanced; /* ADVANCE */
     char *report_json;         /* WRITE; owned */

@@ -3,6 +3,7 @@
  *   coordinator.c    start, event loop, end
  *   shell_recover.c  from the ledger to the core, at the start
  *   shell_actions.c  carries out what the core asks for
+ *   shell_again.c    jobs that go back: retried ones, and those that have lost a file
  *   shell_workers.c  the worker socket: messages become events
  *   shell_clients.c  the client socket: requests become events, or are answered at once
  *   status.c         a job, the list of jobs and the coordinator's health in words (JSON)
@@ -101,11 +102,29 @@ typedef struct {
 void shell_feed(shell_t *self, const core_event_t *event);
 /* For the code that carries out actions: fed after the present actions. */
 void shell_later(shell_t *self, const core_event_t *event);
+void shell_feed_later(shell_t *self); /* feeds those; for code that carries out none */
 void shell_perform(shell_t *self, const core_action_t *action);
 void shell_save_stories(shell_t *self);               /* those that have grown, now and then */
 void shell_merged(shell_t *self, merge_work_t *work); /* work has come back from the merge thread */
 void *shell_grow(void *items, size_t count, size_t *capacity,
                  size_t size); /* aborts, as the core */
+
+/* What is known of the results of the job's stage is kept for another pass over it. */
+void shell_remember(shell_t *self, const char *job_id);
+/* The other side of it, of the stage that the record has: borrowed from the record, NULL: nothing. */
+const sha256_t *shell_recall(shell_t *self, job_record_t *record, const sha256_t *stage_sha,
+                             const sha256_t *state_sha);
+/* For log and story, and remembers; the core hears of it from the caller. */
+void shell_tell_lost(shell_t *self, job_record_t *record, const error_t *error);
+/* A worker cannot be given that file. 1: the stage at work needs it, and the core will hear. */
+int shell_input_missed(shell_t *self, const char *job_id, const sha256_t *sha256,
+                       const error_t *error);
+/* A worker says that an input arrived damaged: are ours sound? */
+void shell_verify_inputs(shell_t *self, const char *job_id);
+/* The record of an ended job gets back what the ledger has of it. */
+int shell_revive(shell_t *self, job_record_t *record, error_t *error);
+void shell_load_again(shell_t *self, job_record_t *record);
+void shell_read_report(job_record_t *record, const char *report_json);
 
 int shell_recover(shell_t *self, error_t *error);
 /* Reads and decodes a stage that has tasks into the record. */

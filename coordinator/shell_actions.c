@@ -34,14 +34,19 @@ static void step(shell_t *self, const core_event_t *event)
         shell_perform(self, &self->actions.items[i]);
 }
 
-void shell_feed(shell_t *self, const core_event_t *event)
+void shell_feed_later(shell_t *self)
 {
-    step(self, event);
     for (size_t i = 0; i < self->event_count; i++) {
         core_event_t next = self->events[i]; /* the list may move while it grows */
         step(self, &next);
     }
     self->event_count = 0;
+}
+
+void shell_feed(shell_t *self, const core_event_t *event)
+{
+    step(self, event);
+    shell_feed_later(self);
 }
 
 static job_record_t *record_of(shell_t *self, const core_action_t *action)
@@ -59,9 +64,12 @@ static void tell_store(job_record_t *record, story_store_t store, const error_t 
         job_story_taken(&record->story, clock_wall_ms(), store);
 }
 
-static void done(shell_t *self, const core_action_t *action, const error_t *error)
+static void done_with(shell_t *self, const core_action_t *action, const sha256_t *found,
+                      const error_t *error)
 {
-    core_event_t event = {.kind = CORE_EVENT_DONE, .ticket = action->ticket};
+    core_event_t event = {.kind = CORE_EVENT_DONE, .ticket = action->ticket, .found = found};
+    event.lost = action->kind == CORE_ACTION_SAVE_STAGE && error->code &&
+                 !strcmp(error->field, SPOOL_PAYLOAD);
     tell_store(record_of(self, action), STORE_LEDGER, error);
     memcpy(event.job_id, action->job_id, sizeof event.job_id);
     if (error->code) {
@@ -70,6 +78,11 @@ static void done(shell_t *self, const core_action_t *action, const error_t *erro
                   LOG_TEXT("code", error_name(error->code)), LOG_TEXT("error", error->message));
     }
     shell_later(self, &event);
+}
+
+static void done(shell_t *self, const core_action_t *action, const error_t *error)
+{
+    done_with(self, action, NULL, error);
 }
 
 /* An ended job answers from the ledger; its texts need no memory here. */
@@ -169,7 +182,11 @@ static void act_save_job(shell_t *self, const core_action_t *action)
 {
     error_t error = ERROR_INIT;
     job_record_t *record = record_of(self, action);
-    if (!record || !record->spec_json)
+    if (record && !record->spec_json)
+        shell_revive(self, record, &error);
+    if (error.code)
+        ; /* it is tried again */
+    else if (!record || !record->spec_json)
         error_set(&error, ERR_INTERNAL, "job %s has no spec to be saved with", action->job_id);
     else
         save_job(self, record, action, &error);
@@ -229,12 +246,13 @@ static int save_stage(shell_t *self, job_record_t *record, const core_action_t *
 static void act_save_stage(shell_t *self, const core_action_t *action)
 {
     error_t error = ERROR_INIT;
+    const sha256_t *found = NULL;
     job_record_t *record = record_of(self, action);
     if (!record)
         error_set(&error, ERR_INTERNAL, "job %s has no record", action->job_id);
-    else
-        save_stage(self, record, action, &error);
-    done(self, action, &error);
+    else if (!save_stage(self, record, action, &error) && !action->last)
+        found = shell_recall(self, record, &action->stage_sha, &action->state_sha);
+    done_with(self, action, found, &error);
 }
 
 static void count_result(shell_t *self, const core_action_t *action)
@@ -416,8 +434,10 @@ static void act_purge(shell_t *self, const core_action_t *action)
 {
     job_record_t *record = record_of(self, action);
     merge_work_t *work = new_work(MERGE_PURGE, record, action);
-    if (work)
-        work->discard_results = record->state != JOB_COMPLETED;
+    if (work) {
+        work->discard_results = action->state != JOB_COMPLETED;
+        work->keep_spool = action->state == JOB_FAILED;
+    }
     hand_over(self, record, work, action);
 }
 
@@ -457,7 +477,7 @@ static void name_broken(job_record_t *record, const merge_work_t *work, core_eve
 /* The files are gone: so may be the rows that name them. */
 static void purged(shell_t *self, job_record_t *record, merge_work_t *work)
 {
-    if (!work->error.code)
+    if (!work->error.code && !work->keep_spool)
         work->error.code =
             self->ledger->verbs->forget_tasks(self->ledger, work->job_id, &work->error);
     slim(record);
@@ -485,6 +505,9 @@ void shell_merged(shell_t *self, merge_work_t *work)
     }
     if (work->error.code) {
         event.error = work->error;
+        event.lost = work->lost;
+        if (record && work->lost)
+            shell_tell_lost(self, record, &work->error);
         name_broken(record, work, &event);
         log_event(self->log, LOG_WARNING, NAMES[work->kind], LOG_TEXT("job_id", work->job_id),
                   LOG_TEXT("code", error_name(work->error.code)),
@@ -512,6 +535,8 @@ static void act_changed(shell_t *self, const core_action_t *action)
     record->changed_ms = clock_wall_ms();
     if (action->state == JOB_RUNNING)
         job_record_phase(record, record->stage_phase, clock_monotonic_ms());
+    else if (action->state == JOB_QUEUED)
+        shell_load_again(self, record);
     else if (action->state == JOB_PAUSED)
         job_record_phase(record, NULL, clock_monotonic_ms());
     slim(record);

@@ -219,7 +219,7 @@ static void serve(shell_t *self, const net_peer_t *peer, const client_request_t 
         shell_t *, const net_peer_t *, const client_request_t *, char **, error_t *) = {
         [VERB_SUBMIT] = on_submit, [VERB_STATUS] = on_status,  [VERB_LIST] = on_list,
         [VERB_PAUSE] = on_control, [VERB_RESUME] = on_control, [VERB_CANCEL] = on_control,
-        [VERB_INFO] = on_info,
+        [VERB_RETRY] = on_control, [VERB_INFO] = on_info,
     };
     char *body = NULL;
     error_t error = ERROR_INIT;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What an earlier coordinator had to tell: times, workers, faults. */
-static void read_report(job_record_t *record, const char *report_json)
+void shell_read_report(job_record_t *record, const char *report_json)
 {
     json_t *report = report_json ? json_loads(report_json, 0, NULL) : NULL;
     const json_t *times = json_object_get(report, "times");
@@ -26,6 +26,10 @@ static void read_report(job_record_t *record, const char *report_json)
             job_record_add_worker(record, json_string_value(json_array_get(workers, i)));
     record->recovered = (uint32_t)json_integer_value(json_object_get(report, "recovered"));
     json_decref(report);
+}
+
+static void note_restart(job_record_t *record)
+{
     if (record->row_state == JOB_QUEUED || record->row_state == JOB_PAUSED)
         return;
     record->recovered++;
@@ -55,7 +59,8 @@ static int recover_job(void *context, const ledger_job_t *row)
     record->row_epoch = row->epoch;
     record->row_state = row->state;
     if (!job_state_ended(row->state)) {
-        read_report(record, row->report_json);
+        shell_read_report(record, row->report_json);
+        note_restart(record);
         record->spec_json = strdup(row->spec_json);
         if (!record->spec_json)
             return ERR_MEMORY;
@@ -68,6 +73,23 @@ static int recover_job(void *context, const ledger_job_t *row)
     memcpy(event.job_id, row->job_id, sizeof event.job_id);
     shell_feed(self, &event);
     return OK;
+}
+
+/* The ledger has the results of this pass over the stage only. */
+static void recover_found(shell_t *self, job_record_t *record, const ledger_stage_t *row)
+{
+    static const sha256_t NONE = {{0}};
+    const sha256_t *found = shell_recall(self, record, &row->stage_sha, &row->state_sha);
+    for (uint32_t task = 0; found && task < row->task_count; task++) {
+        core_event_t event = {
+            .kind = CORE_EVENT_RECOVER_TASK, .epoch = row->epoch, .sha256 = found[task]};
+        memcpy(event.ref.job_id, row->job_id, sizeof event.ref.job_id);
+        event.ref.epoch = row->epoch;
+        event.ref.stage = row->stage;
+        event.ref.task = task;
+        if (!sha256_equal(&found[task], &NONE))
+            shell_feed(self, &event);
+    }
 }
 
 /* A stage whose files are gone or damaged is left out: the job is then planned anew, which gives
@@ -98,6 +120,8 @@ static int recover_stage(void *context, const ledger_stage_t *row)
                           .state_sha = row->state_sha};
     memcpy(event.job_id, row->job_id, sizeof event.job_id);
     shell_feed(self, &event);
+    if (wanted)
+        recover_found(self, record, row);
     return OK;
 }
 
@@ -107,10 +131,8 @@ static int recover_task(void *context, const task_ref_t *ref, const sha256_t *re
     job_record_t *record = job_book_find(&self->jobs, ref->job_id);
     core_event_t event = {
         .kind = CORE_EVENT_RECOVER_TASK, .epoch = ref->epoch, .ref = *ref, .sha256 = *result};
-    if (record && ref->stage == record->stage_number && ref->task < record->stage.task_count) {
-        record->progress[ref->task] = record->stage.work[ref->task];
-        record->work_at_start += record->stage.work[ref->task];
-    }
+    if (record && ref->stage == record->stage_number)
+        job_record_done_before(record, ref->task);
     shell_feed(self, &event);
     return OK;
 }

@@ -195,6 +195,9 @@ static void on_failed(shell_t *self, arrival_t *arrival)
                           .error = message->error};
     if (!event.error.code)
         error_set(&event.error, ERR_INTERNAL, "the worker failed and did not say why");
+    if (event.error.code == ERR_NOT_FOUND)
+        shell_verify_inputs(self, message->ref.job_id);
+    shell_feed_later(self);
     shell_feed(self, &event);
 }
 
@@ -229,6 +232,12 @@ static void on_fetch(shell_t *self, arrival_t *arrival)
     if (blob.error.code)
         log_event(self->log, LOG_WARNING, "fetch_failed", LOG_TEXT("job_id", message->job_id),
                   LOG_TEXT("error", blob.error.message));
+    if (blob.error.code == ERR_NOT_FOUND &&
+        shell_input_missed(self, message->job_id, &message->sha256, &blob.error)) {
+        free(chunk);
+        shell_feed_later(self); /* the task is taken from the worker: it need not fail it */
+        return;
+    }
     tell(self, &arrival->frames->from, &blob, chunk ? (void *)chunk : "", length);
     free(chunk);
 }

@@ -18,6 +18,7 @@
     X(VERB_PAUSE, "pause")                                                                         \
     X(VERB_RESUME, "resume")                                                                       \
     X(VERB_CANCEL, "cancel")                                                                       \
+    X(VERB_RETRY, "retry")                                                                         \
     X(VERB_INFO, "info") /* health and statistics of the coordinator and its workers */
 
 typedef enum {

@@ -60,7 +60,7 @@ static void on_done(core_t *self, const core_event_t *event)
         return;
     switch (pending.kind) {
     case PENDING_SLOT:
-        job_save_done(self, pending.job, &event->error);
+        job_save_done(self, pending.job, event);
         break;
     case PENDING_RESULT:
         result_save_done(self, pending.save, &event->error);
@@ -69,7 +69,7 @@ static void on_done(core_t *self, const core_event_t *event)
         job_advance_done(self, pending.job, event);
         break;
     case PENDING_WRITE:
-        job_write_done(self, pending.job, &event->error);
+        job_write_done(self, pending.job, event);
         break;
     case PENDING_PURGE:
         job_purge_done(self, pending.job);
@@ -105,6 +105,7 @@ static void handle(core_t *self, const core_event_t *event)
         [CORE_EVENT_RETURNED] = worker_returned,
         [CORE_EVENT_GOODBYE] = worker_goodbye,
         [CORE_EVENT_DONE] = on_done,
+        [CORE_EVENT_LOST] = job_lost,
         [CORE_EVENT_TICK] = on_tick,
     };
     HANDLERS[event->kind](self, event);
@@ -206,6 +207,12 @@ int core_job(const core_t *self, const char *job_id, core_job_view_t *out)
     out->task_count = job->tasks.count;
     out->tasks_done = job->tasks.done;
     out->tasks_in_flight = task_table_in_flight(&job->tasks);
+    out->has_stage = job->has_stage;
+    if (job->has_stage) {
+        out->last = job->stage.last;
+        out->stage_sha = job->stage.stage_sha;
+        out->state_sha = job->stage.state_sha;
+    }
     out->retries = job->retries;
     out->workers_lost = job->workers_lost;
     out->late_results = job->late_results;

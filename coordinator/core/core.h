@@ -13,7 +13,8 @@
  * save that it depends on is done;
  *  - a result is accepted at most once for (job, epoch, stage, task), whichever attempt brings it;
  *    one of an older epoch, stage, or of a task already done is answered with ACK and counted;
- *  - an epoch only grows; it grows by cancel and by recovery;
+ *  - an epoch only grows; it grows by cancel, recovery, retry, and when a lost file sends a job
+ *    back to its plan;
  *  - a task belongs to at most one worker, except a straggler, which may run twice;
  *  - a worker never holds more than its credit;
  *  - a worker silent for lease_ms is gone: its tasks are free again. Time that the core was not
@@ -57,7 +58,7 @@ typedef enum {
     /* A new job. request, job_id (fresh, chosen by the shell). The shell has checked the spec and
      * found no job with the same idempotency key. */
     CORE_EVENT_SUBMIT,
-    /* A user's pause, resume or cancel. request, verb, job_id. */
+    /* A user's pause, resume, cancel or retry. request, verb, job_id. */
     CORE_EVENT_CONTROL,
     /* Recovery, before any other event: job (id, epoch, state), then its stage, then its finished
      * tasks; then one CORE_EVENT_RECOVERED. */
@@ -74,9 +75,12 @@ typedef enum {
     CORE_EVENT_GOODBYE,   /* worker leaves; with an error: it is gone, and had not said so */
     /* ticket, error: a save, ADVANCE, WRITE or PURGE has ended. Failed saves are tried again. So
      * are ADVANCE and WRITE after ERR_UNAVAILABLE, ERR_IO or ERR_CANCELLED; ADVANCE with
-     * ERR_NOT_FOUND or ERR_INPUT and a ref: that task's payload cannot be read, it runs again. */
+     * ERR_NOT_FOUND or ERR_INPUT and a ref: that task's payload cannot be read, it runs again. `lost`: what cannot be
+     * read is a file that only an earlier step can make again; of a SAVE_STAGE: the stage itself. A
+     * SAVE_STAGE that went well may bring `found`. */
     CORE_EVENT_DONE,
-    CORE_EVENT_TICK /* time passes */
+    CORE_EVENT_LOST, /* job_id, error: such a file is missed, and no ADVANCE or WRITE noticed it */
+    CORE_EVENT_TICK  /* time passes */
 } core_event_kind_t;
 
 typedef struct {
@@ -96,8 +100,11 @@ typedef struct {
     sha256_t stage_sha;  /* RECOVER_STAGE; DONE of ADVANCE */
     sha256_t state_sha;  /* RECOVER_STAGE; DONE of ADVANCE */
     task_ref_t ref;
-    sha256_t sha256; /* RESULT, RECOVER_TASK */
-    error_t error;   /* FAILURE, DONE */
+    sha256_t sha256;       /* RESULT, RECOVER_TASK */
+    int lost;              /* DONE */
+    const sha256_t *found; /* DONE of SAVE_STAGE: results that an earlier pass over the same stage
+                              left, durable, by task; zeros where there is none. NULL: none at all */
+    error_t error;         /* FAILURE, DONE */
     size_t ref_count;
     const task_progress_t *refs;
 } core_event_t;
@@ -119,7 +126,9 @@ typedef enum {
     CORE_ACTION_ADVANCE, /* ticket, job_id, epoch, stage, first: run advance() over the results */
     CORE_ACTION_STOP_ADVANCE, /* job_id: its advance or write is not wanted (now), end it soon */
     CORE_ACTION_WRITE,        /* ticket, job_id, epoch, state_sha: write the outcome */
-    CORE_ACTION_PURGE,        /* ticket, job_id: remove spool, task rows, temporary output */
+    CORE_ACTION_PURGE,        /* ticket, job_id, state: remove temporary output and, unless it is
+                                 completed, what was written; unless it has failed, spool and task
+                                 rows too: a failed job keeps those, to go on from when retried */
     CORE_ACTION_CHANGED       /* job_id, state: tell whoever watches (log, metrics, progress) */
 } core_action_kind_t;
 
@@ -168,6 +177,10 @@ typedef struct {
     uint32_t task_count;
     uint32_t tasks_done; /* results durable */
     uint32_t tasks_in_flight;
+    int has_stage; /* and then these: */
+    int last;
+    sha256_t stage_sha;
+    sha256_t state_sha;
     uint32_t retries;      /* attempts beyond the first, over the job's life in this process */
     uint32_t workers_lost; /* while holding tasks of the job */
     uint32_t late_results;

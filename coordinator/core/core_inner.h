@@ -90,7 +90,7 @@ void pending_forget_save(core_t *self, const result_save_t *save);
 
 /* job_save.c: the slot for the rows of a job */
 void job_save_next(core_t *self, core_job_t *job);
-void job_save_done(core_t *self, core_job_t *job, const error_t *error);
+void job_save_done(core_t *self, core_job_t *job, const core_event_t *event);
 void job_save_retry(core_t *self, core_job_t *job);
 void job_tell(core_t *self, core_job_t *job, job_state_t state);
 
@@ -103,16 +103,22 @@ void core_saves_clear(core_t *self);
 
 /* job_life.c: moving jobs */
 void job_move(core_t *self, core_job_t *job, job_move_t move);
+void job_stop_work(core_t *self, core_job_t *job); /* takes back all that runs of it */
 void job_fail(core_t *self, core_job_t *job, const error_t *error);
 void job_submitted(core_t *self, const core_event_t *event);
 void job_control(core_t *self, const core_event_t *event);
 int job_proceed(core_t *self, core_job_t *job); /* 1 when the job moved */
 int job_settled(const core_job_t *job);         /* 1 when core_settle may forget it */
 void job_advance_done(core_t *self, core_job_t *job, const core_event_t *event);
-void job_write_done(core_t *self, core_job_t *job, const error_t *error);
+void job_write_done(core_t *self, core_job_t *job, const core_event_t *event);
 void job_purge_done(core_t *self, core_job_t *job);
 void job_enter(core_t *self, core_job_t *job); /* a new job is counted and watched */
 int64_t jobs_next_pause(const core_t *self);   /* when a pause's patience ends; INT64_MAX: never */
+
+/* job_again.c: jobs that go back */
+void job_start_over(core_t *self, core_job_t *job);
+void job_rewind(core_t *self, core_job_t *job, const error_t *error);
+void job_lost(core_t *self, const core_event_t *event);
 
 /* lease.c: workers come, go, and hold tasks */
 void worker_hello(core_t *self, const core_event_t *event);

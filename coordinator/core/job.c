@@ -124,11 +124,19 @@ void job_set_stage(core_job_t *self, const job_stage_t *stage)
         task_table_init(&self->tasks, stage->task_count);
 }
 
-void job_add_waiter(core_job_t *self, uint64_t request, client_verb_t verb)
+void job_drop_stage(core_job_t *self)
+{
+    self->has_stage = 0;
+    self->has_next = 0;
+    self->next_unsure = 0;
+    task_table_clear(&self->tasks);
+}
+
+void job_add_waiter(core_job_t *self, uint64_t request, uint64_t version, client_verb_t verb)
 {
     self->waiters =
         core_room(self->waiters, self->waiter_count, &self->waiter_capacity, sizeof *self->waiters);
-    self->waiters[self->waiter_count++] = (job_waiter_t){request, self->version, verb};
+    self->waiters[self->waiter_count++] = (job_waiter_t){request, version, verb};
 }
 
 void job_set_error(error_t **slot, const error_t *error)
@@ -136,6 +144,12 @@ void job_set_error(error_t **slot, const error_t *error)
     if (!*slot)
         *slot = core_allocate(1, sizeof **slot);
     **slot = *error;
+}
+
+void job_clear_error(error_t **slot)
+{
+    free(*slot);
+    *slot = NULL;
 }
 
 void job_list_insert(job_list_t *self, core_job_t *job)

@@ -54,13 +54,17 @@ struct core_job {
     task_table_t tasks;
     int has_next; /* ADVANCE has given the next stage; it is not saved yet */
     job_stage_t next;
+    int next_unsure; /* a save of it was reported to have failed; the ledger may have it */
 
-    int advancing; /* ADVANCE or WRITE under way */
-    int waiting;   /* ... or to be tried again later */
+    int advancing;          /* ADVANCE or WRITE under way */
+    uint32_t advance_epoch; /* ... of that epoch: one of the past says nothing */
+    int waiting;            /* ... or to be tried again later */
     uint32_t advance_failures;
+    uint32_t rewinds;       /* times that a lost file sent it back to its plan */
     int64_t pause_until_ms; /* pausing: what still runs then is taken back; INT64_MAX: it was */
     int purging;
     int purged;
+    int retry_asked;       /* as soon as the purge is over */
     uint32_t result_saves; /* under way or to be tried again */
     uint32_t saves_waiting;
 
@@ -93,8 +97,10 @@ int job_stopped(const core_job_t *self);   /* cancelled or ended: nothing more i
 int job_in_slot(const core_job_t *self);   /* counts against running_limit */
 int job_computing(const core_job_t *self); /* results of its current stage are wanted */
 void job_set_stage(core_job_t *self, const job_stage_t *stage);
-void job_add_waiter(core_job_t *self, uint64_t request, client_verb_t verb);
+void job_drop_stage(core_job_t *self); /* and the next one: the job is planned again */
+void job_add_waiter(core_job_t *self, uint64_t request, uint64_t version, client_verb_t verb);
 void job_set_error(error_t **slot, const error_t *error);
+void job_clear_error(error_t **slot);
 
 /* A growing list of jobs in order of submission; owns nothing. */
 typedef struct {

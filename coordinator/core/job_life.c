@@ -36,13 +36,15 @@ void job_move(core_t *self, core_job_t *job, job_move_t move)
     }
     if (next == job->state)
         return;
-    if (job->state == JOB_QUEUED)
+    job_state_t before = job->state;
+    if (before == JOB_QUEUED)
         job_list_remove(&self->queue, job);
     self->in_slot -= job_in_slot(job) ? 1 : 0;
     job->state = next;
     if (next == JOB_PAUSING)
         job->pause_until_ms = self->now_ms + self->options.pause_grace_ms;
     self->in_slot += job_in_slot(job) ? 1 : 0;
+    self->not_ended += job_state_ended(before) ? 1 : 0;
     self->not_ended -= job_state_ended(next) ? 1 : 0;
     if (next != JOB_QUEUED && next != JOB_PAUSED)
         watch(self, job);
@@ -55,7 +57,7 @@ void job_move(core_t *self, core_job_t *job, job_move_t move)
 }
 
 /* What cancelling and failing have in common: nothing of the job goes on. */
-static void stop_work(core_t *self, core_job_t *job)
+void job_stop_work(core_t *self, core_job_t *job)
 {
     job->has_next = 0;
     if (job->advancing)
@@ -70,10 +72,19 @@ void job_fail(core_t *self, core_job_t *job, const error_t *error)
         return;
     job_set_error(&job->error, error);
     job_move(self, job, MOVE_FAIL);
-    stop_work(self, job);
+    job_stop_work(self, job);
 }
 
 /* ---- what users ask for ---- */
+
+static int refuse_busy(const core_t *self, error_t *error)
+{
+    if (self->not_ended < self->options.queue_limit)
+        return OK;
+    return error_field(error, ERR_BUSY, "queue_limit",
+                       "%zu jobs are waiting or running, and queue_limit is %u; try later",
+                       self->not_ended, self->options.queue_limit);
+}
 
 void job_submitted(core_t *self, const core_event_t *event)
 {
@@ -83,9 +94,7 @@ void job_submitted(core_t *self, const core_event_t *event)
         core_reply(self, event->request, event->job_id, &error);
         return;
     }
-    if (self->not_ended >= self->options.queue_limit) {
-        error_set(&error, ERR_BUSY, "%zu jobs are waiting or running, the limit is %u; try later",
-                  self->not_ended, self->options.queue_limit);
+    if (refuse_busy(self, &error)) {
         core_reply(self, event->request, event->job_id, &error);
         return;
     }
@@ -96,7 +105,7 @@ void job_submitted(core_t *self, const core_event_t *event)
     job->state = JOB_QUEUED;
     job->version = 1;
     job_enter(self, job);
-    job_add_waiter(job, event->request, VERB_SUBMIT);
+    job_add_waiter(job, event->request, job->version, VERB_SUBMIT);
     job_save_next(self, job);
 }
 
@@ -116,7 +125,10 @@ static int move_of(client_verb_t verb, job_move_t *out)
     static const struct {
         client_verb_t verb;
         job_move_t move;
-    } ROWS[] = {{VERB_PAUSE, MOVE_PAUSE}, {VERB_RESUME, MOVE_RESUME}, {VERB_CANCEL, MOVE_CANCEL}};
+    } ROWS[] = {{VERB_PAUSE, MOVE_PAUSE},
+                {VERB_RESUME, MOVE_RESUME},
+                {VERB_CANCEL, MOVE_CANCEL},
+                {VERB_RETRY, MOVE_RETRY}};
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         if (ROWS[i].verb == verb) {
             *out = ROWS[i].move;
@@ -126,29 +138,54 @@ static int move_of(client_verb_t verb, job_move_t *out)
     return 0;
 }
 
-void job_control(core_t *self, const core_event_t *event)
+/* A job that has just failed is cleaned up first. */
+static int must_wait(core_job_t *job, job_move_t move)
 {
-    core_job_t *job = job_table_find(&self->jobs, event->job_id);
-    job_move_t move;
-    job_state_t next;
-    error_t error = ERROR_INIT;
-    if (!job || !job->known || !move_of(event->verb, &move) ||
-        !job_state_next(job->state, move, &next)) {
-        refuse_control(job, event, &error);
-        core_reply(self, event->request, event->job_id, &error);
+    if (move != MOVE_RETRY || job->purged)
+        return 0;
+    job->retry_asked = 1;
+    return 1;
+}
+
+static void take_control(core_t *self, core_job_t *job, job_move_t move)
+{
+    if (move == MOVE_RETRY) {
+        job_start_over(self, job);
         return;
     }
     if (move == MOVE_CANCEL && job->state != JOB_CANCELLING)
         job->epoch++;
     job_move(self, job, move);
     if (move == MOVE_CANCEL)
-        stop_work(self, job);
+        job_stop_work(self, job);
     if (move == MOVE_PAUSE)
         leases_abort_waiting(self, job);
+}
+
+void job_control(core_t *self, const core_event_t *event)
+{
+    core_job_t *job = job_table_find(&self->jobs, event->job_id);
+    job_move_t move = JOB_MOVE_COUNT;
+    job_state_t next;
+    error_t error = ERROR_INIT;
+    if (!job || !job->known || !move_of(event->verb, &move) ||
+        !job_state_next(job->state, move, &next))
+        refuse_control(job, event, &error);
+    else if (move == MOVE_RETRY)
+        refuse_busy(self, &error);
+    if (error.code != OK) {
+        core_reply(self, event->request, event->job_id, &error);
+        return;
+    }
+    if (must_wait(job, move)) {
+        job_add_waiter(job, event->request, job->version + 1, event->verb);
+        return;
+    }
+    take_control(self, job, move);
     if (job_durable(job))
         core_reply(self, event->request, job->id, NULL);
     else
-        job_add_waiter(job, event->request, event->verb);
+        job_add_waiter(job, event->request, job->version, event->verb);
 }
 
 /* ---- what follows by itself ---- */
@@ -156,6 +193,7 @@ void job_control(core_t *self, const core_event_t *event)
 static void start_advance(core_t *self, core_job_t *job)
 {
     job->advancing = 1;
+    job->advance_epoch = job->epoch;
     core_action_t *action = core_act_job(self, CORE_ACTION_ADVANCE, job);
     action->first = !job->has_stage;
     if (job->has_stage) {
@@ -195,6 +233,7 @@ static int proceed_writing(core_t *self, core_job_t *job)
     if (!job_durable(job) || job->advancing || job->waiting)
         return 0;
     job->advancing = 1;
+    job->advance_epoch = job->epoch;
     core_action_t *action = core_act_job(self, CORE_ACTION_WRITE, job);
     action->stage = job->stage.number;
     action->state_sha = job->stage.state_sha;
@@ -236,6 +275,10 @@ static int proceed_pausing(core_t *self, core_job_t *job)
 /* Cancelled or ended: what the job left behind goes, once nothing can add to it any more. */
 static int proceed_stopped(core_t *self, core_job_t *job)
 {
+    if (job->retry_asked && job->purged) {
+        job_start_over(self, job);
+        return 1;
+    }
     if (!job_durable(job) || job->slot != SLOT_EMPTY || job->advancing || job->result_saves > 0 ||
         job->purging || job->purged)
         return 0;
@@ -295,8 +338,14 @@ static int may_pass(int code)
 }
 
 /* ADVANCE or WRITE has failed: what may pass is waited for, anything else fails the job. */
-static void advance_failed(core_t *self, core_job_t *job, pending_kind_t kind, const error_t *error)
+static void advance_failed(core_t *self, core_job_t *job, pending_kind_t kind,
+                           const core_event_t *event)
 {
+    const error_t *error = &event->error;
+    if (event->lost) {
+        job_rewind(self, job, error);
+        return;
+    }
     if (!may_pass(error->code) || ++job->advance_failures > self->options.save_retry_limit) {
         job_fail(self, job, error);
         return;
@@ -320,14 +369,20 @@ static int stage_is_sane(const core_job_t *job, const core_event_t *event, error
     return OK;
 }
 
+/* It was stopped, or sent back to its plan, since the ADVANCE began. */
+static int is_of_the_past(const core_job_t *job)
+{
+    return job_stopped(job) || job->advance_epoch != job->epoch;
+}
+
 void job_advance_done(core_t *self, core_job_t *job, const core_event_t *event)
 {
     job->advancing = 0;
-    if (job_stopped(job))
+    if (is_of_the_past(job))
         return;
     if (event->error.code != OK) {
         if (!task_broken(self, job, event))
-            advance_failed(self, job, PENDING_ADVANCE, &event->error);
+            advance_failed(self, job, PENDING_ADVANCE, event);
         return;
     }
     error_t error = ERROR_INIT;
@@ -342,13 +397,15 @@ void job_advance_done(core_t *self, core_job_t *job, const core_event_t *event)
     job_save_next(self, job);
 }
 
-void job_write_done(core_t *self, core_job_t *job, const error_t *error)
+void job_write_done(core_t *self, core_job_t *job, const core_event_t *event)
 {
     job->advancing = 0;
-    if (error->code == OK)
+    if (is_of_the_past(job))
+        return;
+    if (event->error.code == OK)
         job_move(self, job, MOVE_WRITTEN);
     else
-        advance_failed(self, job, PENDING_WRITE, error);
+        advance_failed(self, job, PENDING_WRITE, event);
 }
 
 /* A purge that failed was logged by the shell, and is tried again at the next recovery. */
@@ -356,7 +413,8 @@ void job_purge_done(core_t *self, core_job_t *job)
 {
     job->purging = 0;
     job->purged = 1;
-    task_table_clear(&job->tasks);
+    if (job->state != JOB_FAILED)
+        job_drop_stage(job);
     if (job->state == JOB_CANCELLING)
         job_move(self, job, MOVE_PURGED);
 }

@@ -59,8 +59,8 @@ static int answer_waiter(const core_job_t *job, client_verb_t verb, error_t *err
     int cancelled = job->told == JOB_CANCELLING || job->told == JOB_CANCELLED;
     int granted = verb == VERB_PAUSE    ? paused
                   : verb == VERB_CANCEL ? cancelled
-                  : verb == VERB_RESUME ? !paused && !cancelled && job->told != JOB_FAILED
-                                        : 1;
+                  : verb == VERB_SUBMIT ? 1
+                                        : !paused && !cancelled && job->told != JOB_FAILED;
     if (granted)
         return OK;
     return error_set(error, ERR_CONFLICT, "the request was overtaken: the job is %s (%s) by now",
@@ -95,12 +95,29 @@ static void forget_job(core_t *self, core_job_t *job, const error_t *cause)
     job_table_remove(&self->jobs, job);
 }
 
-static void slot_failed(core_t *self, core_job_t *job, job_slot_t slot, const error_t *error)
+/* The stage that ADVANCE gave cannot be read back: it is made again. */
+static int stage_lost(core_t *self, core_job_t *job, job_slot_t slot, const core_event_t *event)
 {
+    if (slot != SLOT_STAGE || !event->lost || !job->has_next ||
+        ++job->slot_failures > self->options.save_retry_limit)
+        return 0;
+    job->has_next = 0;
+    if (job->next_unsure)
+        job_rewind(self, job, &event->error);
+    job_save_next(self, job);
+    return 1;
+}
+
+static void slot_failed(core_t *self, core_job_t *job, job_slot_t slot, const core_event_t *event)
+{
+    const error_t *error = &event->error;
     if (!job->known) {
         forget_job(self, job, error);
         return;
     }
+    if (stage_lost(self, job, slot, event))
+        return;
+    job->next_unsure |= slot == SLOT_STAGE && !event->lost;
     job_set_error(&job->save_error, error);
     job->slot = SLOT_WAITING;
     job->saves_waiting++;
@@ -120,12 +137,24 @@ static void job_row_durable(core_t *self, core_job_t *job)
     answer_waiters(self, job);
 }
 
-void job_save_done(core_t *self, core_job_t *job, const error_t *error)
+/* Results of an earlier pass over this very stage need not be computed again. */
+static void take_found(core_job_t *job, const sha256_t *found)
+{
+    static const sha256_t NONE = {{0}};
+    for (uint32_t task = 0; found && task < job->tasks.count; task++) {
+        if (sha256_equal(&found[task], &NONE))
+            continue;
+        job->tasks.entries[task].result = found[task];
+        task_table_set(&job->tasks, task, TASK_DONE);
+    }
+}
+
+void job_save_done(core_t *self, core_job_t *job, const core_event_t *event)
 {
     job_slot_t slot = job->slot;
     job->slot = SLOT_EMPTY;
-    if (error->code != OK) {
-        slot_failed(self, job, slot, error);
+    if (event->error.code != OK) {
+        slot_failed(self, job, slot, event);
         return;
     }
     job->slot_failures = 0;
@@ -134,6 +163,8 @@ void job_save_done(core_t *self, core_job_t *job, const error_t *error)
     else if (job->has_next) {
         job_set_stage(job, &job->next);
         job->has_next = 0;
+        job->next_unsure = 0;
+        take_found(job, event->found);
     }
     job_save_next(self, job);
 }

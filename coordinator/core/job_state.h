@@ -35,7 +35,9 @@ typedef enum {
     X(MOVE_RESUME, "resume") /* asked by a user */                                                 \
     X(MOVE_CANCEL, "cancel") /* asked by a user */                                                 \
     X(MOVE_PURGED, "purged") /* what it left behind is gone */                                     \
-    X(MOVE_FAIL, "fail")
+    X(MOVE_FAIL, "fail")                                                                           \
+    X(MOVE_RETRY, "retry")   /* asked by a user: goes on from what the job has */                  \
+    X(MOVE_REWIND, "rewind") /* a file is lost that only an earlier step can make again */
 
 typedef enum {
 #define X(name, wire) name,

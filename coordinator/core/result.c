@@ -18,10 +18,18 @@ void core_saves_clear(core_t *self)
     free(self->saves);
 }
 
+/* Of the stage and epoch that the job is in: what was sent back to its plan has another. */
+static int is_current(const core_job_t *job, const task_ref_t *ref)
+{
+    return job->has_stage && ref->epoch == job->epoch && ref->stage == job->stage.number &&
+           ref->task < job->tasks.count;
+}
+
 static result_save_t *find_save(const core_t *self, const core_job_t *job, uint32_t task)
 {
     for (size_t i = 0; i < self->save_count; i++) {
-        if (self->saves[i]->job == job && self->saves[i]->ref.task == task)
+        const task_ref_t *ref = &self->saves[i]->ref;
+        if (self->saves[i]->job == job && ref->task == task && is_current(job, ref))
             return self->saves[i];
     }
     return NULL;
@@ -96,8 +104,7 @@ static void refuse(core_t *self, core_job_t *job, uint32_t worker, const task_re
 
 static int is_wanted(const core_job_t *job, const task_ref_t *ref)
 {
-    return job && job_computing(job) && ref->epoch == job->epoch &&
-           ref->stage == job->stage.number && ref->task < job->tasks.count &&
+    return job && job_computing(job) && is_current(job, ref) &&
            job->tasks.entries[ref->task].status != TASK_DONE;
 }
 
@@ -173,14 +180,16 @@ void result_drop_waiting(core_t *self, const core_job_t *job)
 static void result_durable(core_t *self, result_save_t *save)
 {
     core_job_t *job = save->job;
-    if (!job_stopped(job)) {
-        job->tasks.entries[save->ref.task].result = save->sha256;
-        task_table_set(&job->tasks, save->ref.task, TASK_DONE);
-    }
     uint32_t task = save->ref.task;
+    int current = is_current(job, &save->ref); /* also of a job that has failed meanwhile */
+    if (current) {
+        job->tasks.entries[task].result = save->sha256;
+        task_table_set(&job->tasks, task, TASK_DONE);
+    }
     acknowledge(self, save);
     end_save(self, save);
-    leases_abort_task(self, job, task);
+    if (current)
+        leases_abort_task(self, job, task);
 }
 
 void result_save_done(core_t *self, result_save_t *save, const error_t *error)
@@ -190,7 +199,7 @@ void result_save_done(core_t *self, result_save_t *save, const error_t *error)
         result_durable(self, save);
         return;
     }
-    if (job_stopped(job)) {
+    if (job_stopped(job) || !is_current(job, &save->ref)) {
         drop_save(self, save);
         return;
     }

@@ -70,6 +70,17 @@ void task_table_set(task_table_t *self, uint32_t task, task_status_t status)
     entry->status = (uint8_t)status;
 }
 
+void task_table_start_over(task_table_t *self)
+{
+    for (uint32_t task = 0; task < self->count; task++) {
+        task_entry_t *entry = &self->entries[task];
+        if (entry->status != TASK_DONE)
+            task_table_set(self, task, TASK_FREE);
+        entry->holders = 0;
+        entry->faults = 0;
+    }
+}
+
 void task_table_add_time(task_table_t *self, int64_t ms)
 {
     self->timed++;

@@ -46,6 +46,9 @@ uint32_t task_table_in_flight(const task_table_t *self); /* held or being saved 
 uint32_t task_table_first_free(task_table_t *self);      /* TASK_NONE when there is none */
 void task_table_set(task_table_t *self, uint32_t task, task_status_t status);
 
+/* What is not done is free again, and nobody is blamed for anything. */
+void task_table_start_over(task_table_t *self);
+
 void task_table_add_time(task_table_t *self, int64_t ms);
 int64_t task_table_mean_ms(const task_table_t *self); /* -1 while nothing is known */
 

@@ -53,9 +53,6 @@ static int read_stage(step_t *self, error_t *error)
     if (code == OK && self->stage.task_count != input->result_count)
         code = error_set(error, ERR_INTERNAL, "%u results of a stage of %u tasks",
                          input->result_count, self->stage.task_count);
-    if (code == ERR_NOT_FOUND || code == ERR_INPUT)
-        code = error_set(error, ERR_IO, "stage %u of the job is lost from the spool",
-                         input->stage_number);
     return code;
 }
 

@@ -50,7 +50,8 @@ typedef struct {
 } advance_output_t;
 
 /* ERR_NOT_FOUND with error->field "task:<number>": the result of that task cannot be read or makes
- * no sense; it must run again. Other codes fail the job. */
+ * no sense; it must run again. With the field SPOOL_PAYLOAD: so is a file that an earlier step left,
+ * and the job must be planned again. Other codes fail the job. */
 int advance(const advance_input_t *input, advance_output_t *out, error_t *error);
 
 /* The index's fingerprint that the tasks of a stage carry, from the state that stands beside it. */

@@ -153,7 +153,8 @@ static int open_payload(const spool_t *self, const char *job_id, const sha256_t 
         return code;
     *file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (*file < 0 && errno == ENOENT)
-        return error_set(error, ERR_NOT_FOUND, "the spool has no payload %s", path);
+        return error_field(error, ERR_NOT_FOUND, SPOOL_PAYLOAD, "the spool has no payload %s",
+                           path);
     if (*file < 0)
         return durable_error(error, "open", path);
     if (!fstat(*file, &state) && S_ISREG(state.st_mode)) {
@@ -204,10 +205,10 @@ int spool_get(spool_t *self, const char *job_id, const sha256_t *sha256, uint8_t
     sha256_t found = sha256_of(content, done);
     if (!sha256_equal(&found, sha256)) {
         unlink(path);
-        code = error_set(error, ERR_INPUT,
-                         "%s is damaged: its %zu bytes do not match its name; "
-                         "it was removed and is computed again",
-                         path, done);
+        code = error_field(error, ERR_INPUT, SPOOL_PAYLOAD,
+                           "%s is damaged: its %zu bytes do not match its name; "
+                           "it was removed and is computed again",
+                           path, done);
         goto fail;
     }
     *bytes = content;
@@ -230,6 +231,89 @@ int spool_read(spool_t *self, const char *job_id, const sha256_t *sha256, uint64
     if (offset < *total)
         code = read_at(file, offset, buffer, capacity, read, path, error);
     close(file);
+    return code;
+}
+
+/* ---- results of stages ---- */
+
+sha256_t spool_stage_name(const sha256_t *stage_sha, const sha256_t *state_sha)
+{
+    sha256_t both[2] = {*stage_sha, *state_sha};
+    return sha256_of(both, sizeof both);
+}
+
+static int memory_path(const spool_t *self, const char *job_id, const sha256_t *stage,
+                       char out[PATH_MAX], error_t *error)
+{
+    int code = path_of(self, job_id, stage, out, error);
+    size_t used = code == OK ? strlen(out) : 0;
+    if (code == OK)
+        snprintf(out + used, PATH_MAX - used, ".results");
+    return code;
+}
+
+int spool_remember(spool_t *self, const char *job_id, const sha256_t *stage,
+                   const sha256_t *results, uint32_t count, error_t *error)
+{
+    char path[PATH_MAX];
+    char temporary[PATH_MAX + 8];
+    size_t length = (size_t)count * sizeof *results;
+    sha256_t check = sha256_of(results, length);
+    int code = memory_path(self, job_id, stage, path, error);
+    if (code != OK)
+        return code;
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (file < 0)
+        return durable_error(error, "create", temporary);
+    code = durable_write(file, results, length, temporary, error);
+    if (code == OK)
+        code = durable_write(file, &check, sizeof check, temporary, error);
+    if (close(file) && code == OK)
+        code = durable_error(error, "close", temporary);
+    if (code == OK && rename(temporary, path))
+        code = durable_error(error, "rename to", path);
+    if (code != OK)
+        unlink(temporary);
+    return code;
+}
+
+/* Leaves out what is not there any more. */
+static void forget_missing(const spool_t *self, const char *job_id, sha256_t *results,
+                           uint32_t count)
+{
+    static const sha256_t NONE = {{0}};
+    for (uint32_t i = 0; i < count; i++) {
+        char path[PATH_MAX];
+        struct stat state;
+        if (path_of(self, job_id, &results[i], path, NULL) != OK || stat(path, &state))
+            results[i] = NONE;
+    }
+}
+
+int spool_recall(spool_t *self, const char *job_id, const sha256_t *stage, sha256_t *results,
+                 uint32_t count, error_t *error)
+{
+    char path[PATH_MAX];
+    sha256_t check;
+    size_t length = (size_t)count * sizeof *results;
+    size_t got = 0;
+    size_t tail = 0;
+    int code = memory_path(self, job_id, stage, path, error);
+    if (code != OK)
+        return code;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0)
+        return error_set(error, ERR_NOT_FOUND, "no results are remembered");
+    code = read_at(file, 0, (uint8_t *)results, length, &got, path, error);
+    if (code == OK)
+        code = read_at(file, length, (uint8_t *)&check, sizeof check, &tail, path, error);
+    close(file);
+    sha256_t found = sha256_of(results, got);
+    if (code == OK && (got < length || tail < sizeof check || !sha256_equal(&found, &check)))
+        code = error_set(error, ERR_NOT_FOUND, "%s is torn", path);
+    if (code == OK)
+        forget_missing(self, job_id, results, count);
     return code;
 }
 

@@ -10,6 +10,8 @@
 
 typedef struct spool spool_t;
 
+#define SPOOL_PAYLOAD "payload"
+
 int spool_open(const char *root, spool_t **out, error_t *error);
 /* For a folder that goes with the process: nothing is synced, so a power cut may lose it. */
 int spool_open_scratch(const char *root, spool_t **out, error_t *error);
@@ -19,12 +21,24 @@ void spool_close(spool_t **self);
 int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t length, sha256_t *out,
               error_t *error);
 /* The whole payload, malloc'd and the caller's. ERR_NOT_FOUND; ERR_INPUT when the content does not
- * match its name (the file is removed, so that the task that made it runs again). */
+ * match its name (the file is removed, so that the task that made it runs again). Both have the
+ * field SPOOL_PAYLOAD: nothing but our own file is at fault. */
 int spool_get(spool_t *self, const char *job_id, const sha256_t *sha256, uint8_t **bytes,
               size_t *length, error_t *error);
 /* Reads up to `capacity` bytes at `offset`; *total is the payload's length. Not verified. */
 int spool_read(spool_t *self, const char *job_id, const sha256_t *sha256, uint64_t offset,
                void *buffer, size_t capacity, size_t *read, uint64_t *total, error_t *error);
+/* What is known of the results of a stage (named by what its tasks and inputs hash to), for another
+ * pass over it after a file was lost. A hint, not durable, and never wrong: a torn one is none. Zeros
+ * where a result is not known or its file is gone. ERR_NOT_FOUND where nothing is known. */
+int spool_remember(spool_t *self, const char *job_id, const sha256_t *stage,
+                   const sha256_t *results, uint32_t count, error_t *error);
+int spool_recall(spool_t *self, const char *job_id, const sha256_t *stage, sha256_t *results,
+                 uint32_t count, error_t *error);
+/* The name of a stage in the two above: a stage's file and its state say all that a task's result
+ * depends on, the index included. */
+sha256_t spool_stage_name(const sha256_t *stage_sha, const sha256_t *state_sha);
+
 /* Removes a job's folder; OK when there is none. */
 int spool_remove_job(spool_t *self, const char *job_id, error_t *error);
 

@@ -10,6 +10,7 @@
     X(job_list)                                                                                    \
     X(job_pause)                                                                                   \
     X(job_resume)                                                                                  \
+    X(job_retry)                                                                                   \
     X(job_cancel)                                                                                  \
     X(job_results)                                                                                 \
     X(cluster_list)                                                                                \

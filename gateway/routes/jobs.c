@@ -120,6 +120,12 @@ int job_cancel(const gateway_context_t *context, const route_request_t *request,
     return ask_about(context, VERB_CANCEL, request, response, error);
 }
 
+int job_retry(const gateway_context_t *context, const route_request_t *request,
+              http_response_t *response, error_t *error)
+{
+    return ask_about(context, VERB_RETRY, request, response, error);
+}
+
 /* *limit: 0 when not given. */
 static int read_limit(const char *text, long *limit, error_t *error)
 {

@@ -19,6 +19,7 @@ static const route_t ROUTES[] = {
     {"POST", "/cluster/pause/{id}", job_pause, ROLE_CONTROL, 0, {NULL}, "Pause a job"},
     {"POST", "/cluster/resume/{id}", job_resume, ROLE_CONTROL, 0, {NULL}, "Resume a paused job"},
     {"POST", "/cluster/cancel/{id}", job_cancel, ROLE_CONTROL, 0, {NULL}, "Cancel a job"},
+    {"POST", "/cluster/retry/{id}", job_retry, ROLE_CONTROL, 0, {NULL}, "Retry a failed job"},
     {"GET",
      "/cluster/results/{id}",
      job_results,

@@ -88,7 +88,9 @@ void check_control_taken(world_t *self, const core_event_t *event)
     }
     if (event->verb == VERB_PAUSE && !watch->pause_wanted)
         watch->pause_taken_ms = self->now_ms;
-    if (event->verb == VERB_CANCEL)
+    if (event->verb == VERB_RETRY)
+        watch->retry_taken = 1;
+    else if (event->verb == VERB_CANCEL)
         watch->cancel_wanted = 1;
     else
         watch->pause_wanted = event->verb == VERB_PAUSE;
@@ -114,6 +116,8 @@ static void check_reply(world_t *self, const core_action_t *action)
             "a cancel is answered OK while the ledger says %s", job_state_name(row->state));
     REQUIRE(request->verb != VERB_RESUME || (!paused && !cancelled),
             "a resume is answered OK while the ledger says %s", job_state_name(row->state));
+    REQUIRE(request->verb != VERB_RETRY || (!paused && !cancelled && row->state != JOB_FAILED),
+            "a retry is answered OK while the ledger says %s", job_state_name(row->state));
 }
 
 /* ---- results ---- */
@@ -174,10 +178,11 @@ static void check_save_result(world_t *self, const core_action_t *action)
     saving_t saving = watch->saving[key.task];
     int same = same_key(&watch->saving_key[key.task], &key) &&
                watch->saving_worker[key.task] == action->worker;
-    REQUIRE(saving == SAVING_NOT || (saving == SAVING_AGAIN && same),
+    REQUIRE(saving == SAVING_NOT || (saving == SAVING_AGAIN && same) ||
+                watch->saving_key[key.task].epoch < key.epoch,
             "two results are accepted for task %u.%u of job %u", key.stage, key.task, key.job);
     REQUIRE(saving == SAVING_AGAIN || !row->tasks[key.task].present ||
-                !row->tasks[key.task].payload,
+                !row->tasks[key.task].payload || !row->tasks[key.task].told,
             "a result is accepted for task %u.%u of job %u, which is durable", key.stage, key.task,
             key.job);
     REQUIRE(key.epoch == watch->top_epoch && key.epoch == row->epoch,
@@ -248,6 +253,7 @@ static void check_going(world_t *self, const sim_job_t *job, const char *what)
 {
     REQUIRE(!job->watch.pause_wanted, "%s of %s, which is to pause", what, job->id);
     REQUIRE(!job->watch.cancel_wanted, "%s of %s, which is cancelled", what, job->id);
+    REQUIRE(!job->watch.must_plan, "%s of %s, whose input was changed", what, job->id);
     REQUIRE(job->watch.advance_ops == 0, "%s of %s during an ADVANCE or WRITE", what, job->id);
 }
 
@@ -262,9 +268,11 @@ static void check_dispatch(world_t *self, const core_action_t *action)
     REQUIRE(key.epoch == row->epoch && row->has_stage && key.stage == row->stage &&
                 key.task < row->task_count,
             "DISPATCH of %u.%u.%u, which is not in the ledger", key.epoch, key.stage, key.task);
-    REQUIRE(!(row->tasks[key.task].present && row->tasks[key.task].payload),
+    REQUIRE(!(row->tasks[key.task].present && row->tasks[key.task].payload &&
+              row->tasks[key.task].told),
             "DISPATCH of task %u.%u of %s, which is durable", key.stage, key.task, job->id);
-    REQUIRE(job->watch.saving[key.task] == SAVING_NOT,
+    REQUIRE(job->watch.saving[key.task] == SAVING_NOT ||
+                job->watch.saving_key[key.task].epoch < key.epoch,
             "DISPATCH of task %u.%u of %s, whose result was accepted", key.stage, key.task,
             job->id);
     check_attempt(self, &key);
@@ -281,7 +289,8 @@ static void check_dispatch(world_t *self, const core_action_t *action)
 
 static int failure_is_justified(const world_t *self, const watch_t *watch)
 {
-    if (watch->permanent_error || watch->store_errors > self->options.save_retry_limit)
+    if (watch->permanent_error || watch->store_errors > self->options.save_retry_limit ||
+        watch->rewinds > self->options.retry_limit)
         return 1;
     for (uint32_t stage = 0; stage < MODEL_STAGES; stage++) {
         for (uint32_t task = 0; task < MODEL_TASKS; task++) {
@@ -292,18 +301,53 @@ static int failure_is_justified(const world_t *self, const watch_t *watch)
     return 0;
 }
 
+/* A retry is a new life: what was held against the job is forgotten. */
+static void revive(sim_job_t *job)
+{
+    watch_t *watch = &job->watch;
+    watch->retry_taken = 0;
+    watch->revived = 1;
+    watch->cancel_wanted = 0;
+    watch->pause_wanted = 0;
+    watch->purged = 0;
+    watch->written = 0;
+    watch->store_errors = 0;
+    watch->permanent_error = 0;
+    watch->rewinds = 0;
+    watch->rewinding |= /* a cancelled job has kept nothing, changed input makes all of it void, and
+                           a stage may have been saved though it was reported that it was not */
+        in(job->durable.state, JOB_CANCELLING, JOB_CANCELLED) ||
+        job->durable.error.code == ERR_CHANGED || watch->unsure;
+    watch->epoch_floor = watch->dispatch_epoch + 1;
+    watch->must_plan = job->durable.error.code == ERR_CHANGED;
+    memset(watch->blame, 0, sizeof watch->blame);
+}
+
+void check_lost_input(world_t *self, uint32_t job)
+{
+    watch_t *watch = &self->jobs[job].watch;
+    watch->rewinding = 1;
+    watch->rewinds++;
+    watch->epoch_floor = watch->dispatch_epoch + 1;
+}
+
 static void check_save_job(world_t *self, const core_action_t *action)
 {
     sim_job_t *job = &self->jobs[job_index(action->job_id)];
     watch_t *watch = &job->watch;
     const durable_t *row = &job->durable;
+    if (watch->retry_taken && !job_state_ended(action->state))
+        revive(job);
     REQUIRE(watch->row_ops == 0, "two saves of %s are under way, and may overtake", job->id);
     REQUIRE(action->epoch >= watch->top_epoch && action->epoch >= row->epoch,
             "the epoch of %s goes back to %u", job->id, action->epoch);
-    REQUIRE(!row->present || !job_state_ended(row->state) || row->state == action->state,
+    REQUIRE(!row->present || !job_state_ended(row->state) || row->state == action->state ||
+                watch->revived,
             "%s has ended, and becomes %s", job->id, job_state_name(action->state));
+    REQUIRE(row->state != JOB_COMPLETED || action->state == JOB_COMPLETED,
+            "%s is completed, and becomes %s", job->id, job_state_name(action->state));
     REQUIRE(!row->present || row->state != JOB_CANCELLING ||
-                in(action->state, JOB_CANCELLING, JOB_CANCELLED),
+                in(action->state, JOB_CANCELLING, JOB_CANCELLED) || watch->revived,
             "%s was cancelled, and becomes %s", job->id, job_state_name(action->state));
     REQUIRE(action->state != JOB_CANCELLING || action->epoch > watch->dispatch_epoch,
             "%s is cancelled in the epoch that it ran in", job->id);
@@ -325,15 +369,26 @@ static uint32_t rows_done(const durable_t *row)
     return done;
 }
 
+/* Nothing was computed for the stage since it was saved. */
+static int only_recalled(const durable_t *row)
+{
+    for (uint32_t task = 0; task < row->task_count; task++)
+        if (row->tasks[task].present && !row->memo[row->stage][task].present)
+            return 0;
+    return 1;
+}
+
 static void check_save_stage(world_t *self, const core_action_t *action)
 {
     sim_job_t *job = &self->jobs[job_index(action->job_id)];
     const durable_t *row = &job->durable;
     REQUIRE(job->watch.row_ops == 0, "two saves of %s are under way, and may overtake", job->id);
     REQUIRE(job->watch.advance_ops == 0, "a stage of %s is saved during an ADVANCE", job->id);
+    REQUIRE(!job->watch.must_merge, "a stage of %s is saved that cannot be read", job->id);
     /* A save that failed may have had its effect: then the same stage is saved again. */
     REQUIRE(action->stage == (row->has_stage ? row->stage + 1 : 0) ||
-                (row->has_stage && action->stage == row->stage && rows_done(row) == 0),
+                (row->has_stage && action->stage == row->stage && only_recalled(row)) ||
+                (action->stage == 0 && job->watch.rewinding),
             "stage %u of %s is saved out of turn", action->stage, job->id);
     REQUIRE(action->epoch == row->epoch, "a stage of %s is saved in epoch %u, not %u", job->id,
             action->epoch, row->epoch);
@@ -344,10 +399,13 @@ static void check_advance(world_t *self, const core_action_t *action)
 {
     sim_job_t *job = &self->jobs[job_index(action->job_id)];
     const durable_t *row = &job->durable;
+    job->watch.must_merge = 0;
+    job->watch.must_plan &= !action->first;
     check_going(self, job, "ADVANCE");
     REQUIRE(at_work(row), "ADVANCE of %s while the ledger says %s", job->id,
             job_state_name(row->state));
-    REQUIRE(action->first == !row->has_stage, "ADVANCE of %s from the start, again", job->id);
+    REQUIRE(action->first == !row->has_stage || (action->first && job->watch.rewinding),
+            "ADVANCE of %s from the start, again", job->id);
     if (!action->first)
         REQUIRE(!row->last && action->stage == row->stage &&
                     action->task_count == row->task_count && rows_done(row) == row->task_count,
@@ -459,10 +517,17 @@ void check_done(world_t *self, const op_t *op)
     case CORE_ACTION_SAVE_JOB:
     case CORE_ACTION_SAVE_STAGE:
         watch->row_ops--;
+        watch->must_merge |= op->kind == CORE_ACTION_SAVE_STAGE && op->lost;
+        if (op->kind == CORE_ACTION_SAVE_STAGE && !op->lost)
+            watch->unsure = op->code != OK;
+        if (op->kind == CORE_ACTION_SAVE_STAGE && op->code == OK && op->stage == 0 &&
+            op->epoch >= watch->epoch_floor)
+            watch->rewinding = 0;
         break;
     case CORE_ACTION_SAVE_RESULT:
         watch->result_ops--;
-        watch->saving[op->key.task] = op->code == OK ? SAVING_NOT : SAVING_AGAIN;
+        if (same_key(&watch->saving_key[op->key.task], &op->key))
+            watch->saving[op->key.task] = op->code == OK ? SAVING_NOT : SAVING_AGAIN;
         break;
     case CORE_ACTION_PURGE:
         watch->purge_ops--;
@@ -483,6 +548,8 @@ void check_crash(world_t *self)
         const durable_t *row = &self->jobs[i].durable;
         watch->row_ops = watch->result_ops = watch->advance_ops = watch->purge_ops = 0;
         watch->purged = 0;
+        watch->retry_taken = watch->revived = watch->rewinding = watch->unsure = 0;
+        watch->must_plan = watch->must_merge = 0;
         memset(watch->saving, 0, sizeof watch->saving);
         watch->pause_wanted = in(row->state, JOB_PAUSING, JOB_PAUSED);
         watch->cancel_wanted = in(row->state, JOB_CANCELLING, JOB_CANCELLED);
@@ -506,8 +573,12 @@ static void check_job_end(world_t *self, const sim_job_t *job)
     REQUIRE(row->state != JOB_COMPLETED ||
                 (row->has_outcome && row->outcome == model_outcome(&job->model)),
             "%s is completed without the outcome of the fault-free run", job->id);
-    REQUIRE(!job_state_ended(row->state) || !row->has_stage || job->watch.store_errors > 0,
+    REQUIRE(!job_state_ended(row->state) || row->state == JOB_FAILED || !row->has_stage ||
+                job->watch.store_errors > 0,
             "%s has ended, and left tasks in the ledger", job->id);
+    REQUIRE(!in(row->state, JOB_FAILED, JOB_CANCELLED) || !row->has_outcome ||
+                job->watch.store_errors > 0,
+            "%s is %s, and its outcome can be seen", job->id, job_state_name(row->state));
 }
 
 void check_end(world_t *self)

@@ -84,6 +84,11 @@ static void prepare_advance(world_t *self, op_t *op)
         op->next_state = model_first_state(model);
         return;
     }
+    if (self->jobs[op->job].durable.input_lost) {
+        op->code = ERR_NOT_FOUND;
+        op->lost = 1;
+        return;
+    }
     int broken = advance_inputs(self, op, results);
     if (broken >= 0) {
         op->code = ERR_NOT_FOUND;
@@ -112,6 +117,13 @@ static void decide_fate(world_t *self, op_t *op)
                         ? self->faults.advance_fails
                         : self->faults.save_fails;
     op->has_effect = 1;
+    if (op->kind == CORE_ACTION_SAVE_STAGE && !self->quiet && self->faults.lost_inputs &&
+        rng_chance(&self->rng, 0.1)) {
+        op->code = ERR_NOT_FOUND;
+        op->lost = 1;
+        watch->store_errors++;
+        return;
+    }
     if (self->quiet || op->code != OK || !rng_chance(&self->rng, chance))
         return;
     op->code = ERR_UNAVAILABLE;
@@ -160,6 +172,10 @@ static void start_op(world_t *self, const core_action_t *action)
         op->key = ref_to_key(&action->ref);
     if (action->kind == CORE_ACTION_ADVANCE)
         prepare_advance(self, op);
+    else if (action->kind == CORE_ACTION_WRITE && self->jobs[op->job].durable.input_lost) {
+        op->code = ERR_NOT_FOUND;
+        op->lost = 1;
+    }
     decide_fate(self, op);
     int64_t effect_ms = self->now_ms + op_duration(self, op);
     mail_at(self, MAIL_EFFECT, effect_ms)->index = index;
@@ -169,7 +185,7 @@ static void start_op(world_t *self, const core_action_t *action)
 void shell_effect(world_t *self, uint32_t index)
 {
     op_t *op = &self->ops[index];
-    if (!op->has_effect || op->stopped)
+    if (!op->has_effect || op->stopped || op->lost)
         return;
     int code = store_apply(self, op);
     if (op->code == OK)
@@ -188,9 +204,41 @@ static void fill_stage(const world_t *self, const op_t *op, core_event_t *event)
     event->state_sha = model_sha(op->next_state);
 }
 
+/* What a pass over the stage before this one has left. */
+static const sha256_t *found_results(const durable_t *row, sha256_t *found)
+{
+    memset(found, 0, MODEL_TASKS * sizeof *found);
+    for (uint32_t task = 0; task < row->task_count; task++)
+        if (row->tasks[task].present && row->tasks[task].payload && row->tasks[task].told)
+            found[task] = model_sha(row->tasks[task].value);
+    return found;
+}
+
+/* The core is about to hear that a file is lost. */
+static void tell_of_loss(world_t *self, uint32_t job)
+{
+    store_remember(self, job);
+    check_lost_input(self, job);
+}
+
+/* Found out by a worker's fetch, or when the job is taken up again. */
+void shell_lost_input(world_t *self, uint32_t job)
+{
+    core_event_t event;
+    memset(&event, 0, sizeof event);
+    event.kind = CORE_EVENT_LOST;
+    memcpy(event.job_id, self->jobs[job].id, sizeof event.job_id);
+    error_set(&event.error, ERR_NOT_FOUND, "simulated");
+    if (!self->core)
+        return;
+    tell_of_loss(self, job);
+    shell_feed(self, &event);
+}
+
 void shell_done(world_t *self, uint32_t index)
 {
     op_t op = self->ops[index];
+    sha256_t found[MODEL_TASKS];
     self->ops[index].used = 0;
     while (self->op_count > 0 && !self->ops[self->op_count - 1].used)
         self->op_count--;
@@ -202,8 +250,13 @@ void shell_done(world_t *self, uint32_t index)
         error_set(&event.error, op.code, "simulated");
     if (op.kind == CORE_ACTION_ADVANCE && op.code == OK)
         fill_stage(self, &op, &event);
-    if (op.kind == CORE_ACTION_ADVANCE && op.code == ERR_NOT_FOUND)
+    if (op.kind == CORE_ACTION_ADVANCE && op.code == ERR_NOT_FOUND && !op.lost)
         key_to_ref(self, &op.key, &event.ref);
+    event.lost = op.lost;
+    if (op.lost && (op.kind != CORE_ACTION_SAVE_STAGE || self->jobs[op.job].watch.unsure))
+        tell_of_loss(self, op.job);
+    if (op.kind == CORE_ACTION_SAVE_STAGE && op.code == OK)
+        event.found = found_results(&self->jobs[op.job].durable, found);
     check_done(self, &op);
     shell_feed(self, &event);
 }
@@ -438,6 +491,11 @@ static void recover_stages(world_t *self)
         const durable_t *row = &self->jobs[i].durable;
         if (!row->has_stage)
             continue;
+        if (row->input_lost && i % 2 &&
+            !job_state_ended(row->state)) { /* noticed before anything else: it is left out */
+            self->jobs[i].watch.rewinding = 1;
+            continue;
+        }
         core_event_t event;
         memset(&event, 0, sizeof event);
         event.kind = CORE_EVENT_RECOVER_STAGE;
@@ -455,10 +513,11 @@ static void recover_stages(world_t *self)
 static void recover_tasks(world_t *self)
 {
     for (uint32_t i = 0; i < self->job_count; i++) {
-        const durable_t *row = &self->jobs[i].durable;
+        durable_t *row = &self->jobs[i].durable;
         for (uint32_t task = 0; task < MODEL_TASKS; task++) {
             if (!row->tasks[task].present)
                 continue;
+            row->tasks[task].told = 1;
             core_event_t event;
             memset(&event, 0, sizeof event);
             event.kind = CORE_EVENT_RECOVER_TASK;

@@ -171,12 +171,18 @@ static void send_failure(world_t *self, sim_worker_t *worker, sim_task_t *task, 
     forget_task(worker, &key);
 }
 
+/* One task of the first job is poisonous now and then. */
+static double chance_to_fail(const world_t *self, const task_key_t *key)
+{
+    return key->job == 0 && key->task == 0 ? self->faults.poison : self->faults.task_fails;
+}
+
 static void finish(world_t *self, sim_worker_t *worker, sim_task_t *task)
 {
     task->finished = 1;
     if (!self->quiet && rng_chance(&self->rng, self->faults.task_permanent))
         send_failure(self, worker, task, ERR_CHANGED);
-    else if (!self->quiet && rng_chance(&self->rng, self->faults.task_fails))
+    else if (!self->quiet && rng_chance(&self->rng, chance_to_fail(self, &task->key)))
         send_failure(self, worker, task, ERR_IO);
     else
         send_result(self, worker, task);

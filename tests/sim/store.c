@@ -17,6 +17,34 @@ static int save_job(world_t *self, const op_t *op)
     return OK;
 }
 
+void store_remember(world_t *self, uint32_t job)
+{
+    durable_t *row = &self->jobs[job].durable;
+    if (!row->has_stage || row->last)
+        return;
+    for (uint32_t task = 0; task < row->task_count; task++) {
+        if (!row->tasks[task].present)
+            continue;
+        row->memo[row->stage][task].present = 1;
+        row->memo[row->stage][task].value = row->tasks[task].value;
+        row->memo[row->stage][task].payload = row->tasks[task].payload;
+    }
+}
+
+static void recall(durable_t *row, const op_t *op)
+{
+    for (uint32_t task = 0; !op->last && task < op->task_count; task++) {
+        if (row->tasks[task].present || !row->memo[op->stage][task].present ||
+            !row->memo[op->stage][task].payload)
+            continue;
+        row->tasks[task].present = 1;
+        row->tasks[task].payload = 1;
+        row->tasks[task].told = op->code == OK;
+        row->tasks[task].epoch = op->epoch;
+        row->tasks[task].value = row->memo[op->stage][task].value;
+    }
+}
+
 static int save_stage(world_t *self, const op_t *op)
 {
     durable_t *row = &self->jobs[op->job].durable;
@@ -24,6 +52,9 @@ static int save_stage(world_t *self, const op_t *op)
         return ERR_CONFLICT;
     if (!row->has_stage || row->stage != op->stage)
         memset(row->tasks, 0, sizeof row->tasks);
+    if (op->stage == 0)
+        row->input_lost = 0; /* all of it was made again */
+    recall(row, op);
     row->has_stage = 1;
     row->stage_epoch = op->epoch;
     row->stage = op->stage;
@@ -50,6 +81,7 @@ static int save_result(world_t *self, const op_t *op)
         return ERR_CONFLICT;
     row->tasks[op->key.task].present = 1;
     row->tasks[op->key.task].payload = 1;
+    row->tasks[op->key.task].told = op->code == OK;
     row->tasks[op->key.task].epoch = op->key.epoch;
     row->tasks[op->key.task].value = payload->value;
     return OK;
@@ -70,8 +102,14 @@ static int write_outcome(world_t *self, const op_t *op)
 static int purge(world_t *self, const op_t *op)
 {
     durable_t *row = &self->jobs[op->job].durable;
+    if (op->state != JOB_COMPLETED)
+        row->has_outcome = 0;
+    if (op->state == JOB_FAILED)
+        return OK;
     row->has_stage = 0;
     memset(row->tasks, 0, sizeof row->tasks);
+    memset(row->memo, 0, sizeof row->memo);
+    row->input_lost = 0;
     return OK;
 }
 
@@ -88,6 +126,10 @@ int store_apply(world_t *self, op_t *op)
         return write_outcome(self, op);
     case CORE_ACTION_PURGE:
         return purge(self, op);
+    case CORE_ACTION_ADVANCE:
+        if (!op->first)
+            store_remember(self, op->job);
+        return OK;
     default:
         return OK;
     }

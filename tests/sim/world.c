@@ -58,6 +58,7 @@ static void choose_faults(world_t *self)
     faults->save_fails = maybe(self, 0.01, 0.3);
     faults->save_slow = maybe(self, 0.01, 0.3);
     faults->task_fails = maybe(self, 0.005, 0.05);
+    faults->poison = rng_chance(&self->rng, 0.2) ? 0.5 : faults->task_fails;
     faults->task_permanent = rng_chance(&self->rng, 0.1) ? 0.01 : 0;
     faults->advance_fails = maybe(self, 0.01, 0.2);
     faults->crashes = maybe_count(self, 4);
@@ -65,6 +66,7 @@ static void choose_faults(world_t *self)
     faults->crash_after_effects = maybe_count(self, 150);
     faults->worker_faults = maybe_count(self, 8);
     faults->lost_payloads = maybe_count(self, 4);
+    faults->lost_inputs = maybe_count(self, 3);
     faults->stalls = maybe_count(self, 3);
     faults->controls = maybe_count(self, 12);
     faults->list_unacknowledged = rng_chance(&self->rng, 0.5);
@@ -86,14 +88,14 @@ static int64_t some_time(world_t *self) { return rng_between(&self->rng, 1, self
 
 static void plan_clients(world_t *self)
 {
-    static const client_verb_t VERBS[] = {VERB_PAUSE, VERB_RESUME, VERB_PAUSE, VERB_RESUME,
-                                          VERB_CANCEL};
+    static const client_verb_t VERBS[] = {VERB_PAUSE,  VERB_RESUME, VERB_PAUSE, VERB_RESUME,
+                                          VERB_CANCEL, VERB_RETRY,  VERB_RETRY};
     for (uint32_t i = 0; i < self->job_count; i++)
         mail_at(self, MAIL_CLIENT, rng_between(&self->rng, 1, self->quiet_ms / 2))->index = i;
     for (uint32_t i = 0; i < self->faults.controls; i++) {
         mail_t *mail = mail_at(self, MAIL_CLIENT, some_time(self));
         mail->index = rng_below(&self->rng, self->job_count);
-        mail->verb = VERBS[rng_below(&self->rng, 5)];
+        mail->verb = VERBS[rng_below(&self->rng, sizeof VERBS / sizeof *VERBS)];
     }
 }
 
@@ -107,6 +109,11 @@ static void plan_faults(world_t *self)
     for (uint32_t i = 0; i < self->faults.lost_payloads; i++)
         mail_at(self, MAIL_LOSE_PAYLOAD, some_time(self))->index =
             rng_below(&self->rng, self->job_count);
+    for (uint32_t i = 0; i < self->faults.lost_inputs; i++) {
+        mail_t *mail = mail_at(self, MAIL_LOSE_INPUT, some_time(self));
+        mail->index = rng_below(&self->rng, self->job_count);
+        mail->value = rng_below(&self->rng, 2);
+    }
     for (uint32_t i = 0; i < self->faults.stalls; i++)
         mail_at(self, MAIL_STALL, some_time(self))->value =
             (uint64_t)rng_between(&self->rng, 200, 8000);
@@ -147,6 +154,22 @@ static void lose_payload(world_t *self, uint32_t index)
     row->tasks[task].payload = 0;
 }
 
+/* A file is gone that the stage at work needs, and with it a result of an earlier stage; somebody
+ * notices at once, or the next merge does. */
+static void lose_input(world_t *self, const mail_t *mail)
+{
+    durable_t *row = &self->jobs[mail->index].durable;
+    if (self->quiet || !row->has_stage || !self->core)
+        return;
+    world_note(self, "an input of stage %u of job %u is lost", row->stage, mail->index);
+    row->input_lost = 1;
+    if (row->stage > 0)
+        row->memo[rng_below(&self->rng, row->stage)][rng_below(&self->rng, MODEL_TASKS)].payload =
+            0;
+    if (mail->value)
+        shell_lost_input(self, mail->index);
+}
+
 static void stall(world_t *self, int64_t until_ms)
 {
     until_ms = until_ms < self->quiet_ms ? until_ms : self->quiet_ms;
@@ -171,12 +194,18 @@ static void calm(world_t *self)
         mail_t *mail = mail_at(self, MAIL_CLIENT, self->now_ms + 5000);
         mail->index = i;
         mail->verb = VERB_RESUME;
+        if (rng_chance(&self->rng, 0.5)) { /* what has failed or was given up gets another chance */
+            mail = mail_at(self, MAIL_CLIENT, self->now_ms + 5000);
+            mail->index = i;
+            mail->verb = VERB_RETRY;
+        }
     }
 }
 
 static int is_for_coordinator(mail_kind_t kind)
 {
-    return kind <= MAIL_GOODBYE || kind == MAIL_CLIENT || kind == MAIL_DONE;
+    return kind <= MAIL_GOODBYE || kind == MAIL_CLIENT || kind == MAIL_DONE ||
+           kind == MAIL_LOSE_INPUT;
 }
 
 /* What comes while the coordinator stands still is read, in its order, when it goes on. */
@@ -215,6 +244,9 @@ static void happen(world_t *self, const mail_t *mail)
         break;
     case MAIL_LOSE_PAYLOAD:
         lose_payload(self, mail->index);
+        break;
+    case MAIL_LOSE_INPUT:
+        lose_input(self, mail);
         break;
     case MAIL_QUIET:
         calm(self);

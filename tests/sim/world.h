@@ -39,7 +39,14 @@ typedef struct {
         uint32_t epoch;
         uint64_t value;
         int payload; /* in the spool, and readable */
+        int told;    /* ... as the core knows */
     } tasks[MODEL_TASKS];
+    struct { /* results of stages that are over, as the spool remembers them */
+        int present;
+        uint64_t value;
+        int payload;
+    } memo[MODEL_STAGES][MODEL_TASKS];
+    int input_lost; /* a file is gone that only an earlier step can make again */
     int has_outcome;
     uint64_t outcome;
 } durable_t;
@@ -55,9 +62,16 @@ typedef struct {
     int pause_wanted; /* a pause was taken, and no resume since */
     int64_t pause_taken_ms;
     int cancel_wanted;
-    uint32_t top_epoch;             /* largest of any save */
-    uint32_t dispatch_epoch;        /* largest of any DISPATCH */
-    uint32_t epoch_floor;           /* the next DISPATCH must have at least that one */
+    int retry_taken;         /* ... and no save of the job since */
+    int must_plan;           /* an ADVANCE from the start is due before anything else */
+    int must_merge;          /* ... or of the stage before */
+    int unsure;              /* a save of its stage failed, and may have had its effect */
+    int revived;             /* it was saved as one that goes on, after it had ended */
+    int rewinding;           /* the core was told of a lost file, and has not saved a stage since */
+    uint32_t rewinds;        /* an upper bound, since the last retry */
+    uint32_t top_epoch;      /* largest of any save */
+    uint32_t dispatch_epoch; /* largest of any DISPATCH */
+    uint32_t epoch_floor;    /* the next DISPATCH must have at least that one */
     uint32_t attempts[MODEL_TASKS]; /* of attempt_epoch, attempt_stage */
     uint32_t attempt_epoch, attempt_stage;
     saving_t saving[MODEL_TASKS];
@@ -130,6 +144,7 @@ typedef enum {
     MAIL_START,
     MAIL_WORKER_FAULT,
     MAIL_LOSE_PAYLOAD,
+    MAIL_LOSE_INPUT,
     MAIL_STALL,
     MAIL_QUIET
 } mail_kind_t;
@@ -163,6 +178,7 @@ typedef struct {
     uint32_t job;
     int code; /* what DONE will say */
     int has_effect;
+    int lost; /* DONE will say that a file is lost */
     int stopped;
     uint32_t epoch, stage, task_count, worker;
     int last, first;
@@ -190,11 +206,12 @@ typedef struct {
 typedef struct {
     double drop, repeat, delay; /* of a message */
     double save_fails, save_slow;
-    double task_fails, task_permanent;
+    double task_fails, task_permanent, poison;
     double advance_fails;
     uint32_t crashes, crash_in_actions, crash_after_effects;
     uint32_t worker_faults;
     uint32_t lost_payloads;
+    uint32_t lost_inputs;
     uint32_t stalls; /* of the coordinator's process */
     uint32_t controls;
     int list_unacknowledged; /* do heartbeats name what only waits for its ACK? */
@@ -272,12 +289,15 @@ void shell_feed(world_t *self, core_event_t *event); /* one core_step and its ac
 void shell_receive(world_t *self, const mail_t *mail);
 void shell_effect(world_t *self, uint32_t index);
 void shell_done(world_t *self, uint32_t index);
+void shell_lost_input(world_t *self, uint32_t job);
 void key_to_ref(const world_t *self, const task_key_t *key, task_ref_t *out);
 task_key_t ref_to_key(const task_ref_t *ref);
 uint32_t job_index(const char *job_id);
 
 /* store.c: what ops do to durable things */
 int store_apply(world_t *self, op_t *op); /* the code that DONE says */
+/* What is durable of the job's stage is remembered for another pass over it. */
+void store_remember(world_t *self, uint32_t job);
 
 /* sim_worker.c */
 void worker_start(world_t *self, sim_worker_t *worker);
@@ -293,6 +313,7 @@ void check_control_taken(world_t *self, const core_event_t *event);
 void check_step(world_t *self); /* after all actions of a step */
 void check_done(world_t *self, const op_t *op);
 void check_crash(world_t *self);
+void check_lost_input(world_t *self, uint32_t job); /* the core is about to hear of it */
 void check_end(world_t *self);
 holding_t *holding_of(world_t *self, uint32_t handle);
 

@@ -470,7 +470,7 @@ static void a_result_that_makes_no_sense_names_its_task(void **state)
     }
 }
 
-static void a_lost_state_fails_the_job_and_blames_no_task(void **state)
+static void a_lost_state_is_ours_and_blames_no_task(void **state)
 {
     fixture_t *self = *state;
     make(self, 60, 3, 0.1, NULL);
@@ -483,8 +483,8 @@ static void a_lost_state_fails_the_job_and_blames_no_task(void **state)
                              .stage_sha = absent,
                              .state_sha = absent};
     advance_output_t out;
-    assert_int_equal(advance(&input, &out, &self->error), ERR_IO);
-    assert_string_equal(self->error.field, "");
+    assert_int_equal(advance(&input, &out, &self->error), ERR_NOT_FOUND);
+    assert_string_equal(self->error.field, SPOOL_PAYLOAD);
     atomic_int stop = 1;
     input.stop = &stop;
     input.first = 1;
@@ -535,7 +535,7 @@ int main(void)
         TEST(k_is_clamped_in_each_partition),
         TEST(a_result_that_cannot_be_used_names_its_task),
         TEST(a_result_that_makes_no_sense_names_its_task),
-        TEST(a_lost_state_fails_the_job_and_blames_no_task),
+        TEST(a_lost_state_is_ours_and_blames_no_task),
         TEST(an_index_that_changed_between_steps_is_said),
     };
     return cmocka_run_group_tests_name("advance", tests, NULL, NULL);
