@@ -1,4 +1,4 @@
-/* clusters.c - `stage4 results` and `stage4 clusters`: what is read from a gateway's result store.
+/* clusters.c - `stage4 results`, `dendrogram` and `clusters`: what is read from a gateway's result store.
  */
 #include "cli/cli.h"
 
@@ -24,21 +24,31 @@ static int print_job_row(const cli_t *cli, const char *job_id, error_t *error)
     return code;
 }
 
-int cli_results(const cli_t *cli, error_t *error)
+/* A job's text to --output, or to standard output. */
+static int fetch_text(const cli_t *cli, const char *path, const char *query, error_t *error)
 {
-    const char *job_id = first_argument(cli);
     const char *output = config_text(cli->config, "output");
     target_t *target = NULL;
-    if (config_switch(cli->config, "json"))
-        return print_job_row(cli, job_id, error);
     int code = output ? target_check("output", output, error) : OK;
     if (!code && output)
         code = target_open(output, &target, error);
     if (code)
         return code;
-    code = gateway_fetch(cli, "/cluster/results/", job_id, "?format=jsonl",
+    code = gateway_fetch(cli, path, first_argument(cli), query,
                          target ? target_stream(target) : cli->out, error);
     return target ? target_close(&target, code, error) : code;
+}
+
+int cli_results(const cli_t *cli, error_t *error)
+{
+    if (config_switch(cli->config, "json"))
+        return print_job_row(cli, first_argument(cli), error);
+    return fetch_text(cli, "/cluster/results/", "?format=jsonl", error);
+}
+
+int cli_dendrogram(const cli_t *cli, error_t *error)
+{
+    return fetch_text(cli, "/cluster/dendrogram/", "", error);
 }
 
 /* ---- clusters ---- */

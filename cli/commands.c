@@ -30,6 +30,11 @@ static const cli_command_t COMMANDS[] = {
      "again.\n"},
     {"results", CLIENT | CONFIG_RESULTS, cli_results, "JOB", 1, 1,
      "the clusters of a job as JSONL (--json: what is known of the job instead)", NULL},
+    {"dendrogram", CLIENT | CONFIG_RESULTS, cli_dendrogram, "JOB", 1, 1,
+     "the trees of an agglomerative job, one line a partition",
+     "A line's Z is scipy's linkage matrix; leaf i is the item leaf_ids[i]:\n"
+     "  stage4 dendrogram JOB | python3 -c 'import json, sys, numpy, scipy.cluster.hierarchy as h\n"
+     "  for line in sys.stdin: print(h.cophenet(numpy.array(json.loads(line)[\"Z\"])))'\n"},
     {"clusters", CLIENT | CONFIG_CLUSTERS, cli_clusters, "[CLUSTER]", 0, 1,
      "find clusters by what they are about, or print one", NULL},
     {"inspect", CONFIG_INSPECT, cli_inspect, "", 0, 0,

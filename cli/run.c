@@ -32,10 +32,18 @@
 #define ATTEMPT_LIMIT 1000
 #define SAVE_PATIENCE_MS 15000 /* a store that is away for so long does not come back */
 
+/* What a job gives beside its clusters, by the option and the report's key. */
+static const struct {
+    const char *name;
+    algorithm_t algorithm; /* that gives it */
+} SIDES[] = {{"dendrogram", ALGORITHM_AGGLOMERATIVE}};
+#define SIDE_COUNT (sizeof SIDES / sizeof *SIDES)
+
 typedef struct {
     const cli_t *cli;
     const char *output;
-    const char *report; /* NULL none */
+    const char *report;           /* NULL none */
+    const char *side[SIDE_COUNT]; /* NULL none */
     job_spec_t spec;
     char *spec_json;
     scratch_t *scratch; /* NULL: --state is given */
@@ -64,6 +72,24 @@ static int check_not_input(const run_t *self, const char *option, const char *pa
     return OK;
 }
 
+static int check_side(const run_t *self, size_t i, error_t *error)
+{
+    const char *name = SIDES[i].name, *path = self->side[i];
+    if (self->spec.algorithm != SIDES[i].algorithm)
+        return error_field(error, ERR_USAGE, name, "option --%s: jobs of the algorithm %s have one",
+                           name, algorithm_name(SIDES[i].algorithm));
+    int code = target_check(name, path, error);
+    if (!code)
+        code = check_not_input(self, name, path, error);
+    if (!code &&
+        (target_same(self->output, path) || (self->report && target_same(self->report, path))))
+        code = error_field(error, ERR_USAGE, name,
+                           "option --%s: %s is the output or the report already; give another "
+                           "name",
+                           name, path);
+    return code;
+}
+
 static int check_names(const run_t *self, error_t *error)
 {
     int code = check_not_input(self, "output", self->output, error);
@@ -73,6 +99,8 @@ static int check_names(const run_t *self, error_t *error)
         code = error_field(error, ERR_USAGE, "report",
                            "option --report: %s is the output already; give another name",
                            self->report);
+    for (size_t i = 0; i < SIDE_COUNT && !code; i++)
+        code = self->side[i] ? check_side(self, i, error) : OK;
     return code;
 }
 
@@ -81,6 +109,8 @@ static int check_options(run_t *self, error_t *error)
     const config_t *config = self->cli->config;
     self->output = config_text(config, "output");
     self->report = config_text(config, "report");
+    for (size_t i = 0; i < SIDE_COUNT; i++)
+        self->side[i] = config_text(config, SIDES[i].name);
     int code = job_options_read(config, &self->spec, error);
     if (!code)
         code = job_spec_to_json(&self->spec, &self->spec_json, error);
@@ -196,12 +226,11 @@ static int ask(run_t *self, client_verb_t verb, const char *job_id, const char *
     }
 }
 
-/* The path of the JSONL that the job's report names; NULL when there is none. */
-static char *result_path(const run_t *self)
+/* The path of the file that the job's report names there; NULL when there is none. */
+static char *result_path(const run_t *self, const char *key)
 {
     const json_t *report = json_object_get(self->status, "report");
-    const char *name =
-        json_string_value(json_object_get(json_object_get(report, "output"), "name"));
+    const char *name = json_string_value(json_object_get(json_object_get(report, key), "name"));
     char *path = NULL;
     return name && asprintf(&path, "%s/%s", self->output_folder, name) >= 0 ? path : NULL;
 }
@@ -212,7 +241,7 @@ static int is_spent(const run_t *self)
     job_view_t job = job_view(self->status);
     if (!job_view_ended(&job))
         return 0;
-    char *path = result_path(self);
+    char *path = result_path(self, "output");
     int there = !strcmp(job.state, "completed") && path && access(path, R_OK) == 0;
     free(path);
     return !there;
@@ -282,23 +311,30 @@ static int follow(run_t *self, error_t *error)
 /* ---- after ---- */
 
 /* The kept state keeps its file, so that the same command can give it again. */
+static int publish_file(const run_t *self, const char *key, const char *target, error_t *error)
+{
+    char *path = result_path(self, key);
+    if (!path)
+        return error_set(error, ERR_INTERNAL, "the report of the finished job names no %s", key);
+    int code = self->scratch ? target_move(target, path, error) : target_copy(target, path, error);
+    free(path);
+    return code;
+}
+
 static int publish(run_t *self, error_t *error)
 {
-    char *path = result_path(self);
     char *text = NULL;
     int code = OK;
-    if (!path)
-        return error_set(error, ERR_INTERNAL, "the report of the finished job names no file");
     if (self->report) {
         text = json_dumps(json_object_get(self->status, "report"), JSON_INDENT(2) | JSON_SORT_KEYS);
         code = text ? target_write(self->report, text, strlen(text), error)
                     : error_set(error, ERR_MEMORY, "no memory for the report");
     }
+    for (size_t i = 0; i < SIDE_COUNT && !code; i++)
+        code = self->side[i] ? publish_file(self, SIDES[i].name, self->side[i], error) : OK;
     if (!code)
-        code = self->scratch ? target_move(self->output, path, error)
-                             : target_copy(self->output, path, error);
+        code = publish_file(self, "output", self->output, error);
     free(text);
-    free(path);
     return code;
 }
 

@@ -108,7 +108,10 @@ static const config_key_t KEYS[] = {
     {"wait", CONFIG_SWITCH, CONFIG_SUBMIT, "false", NULL, "follow the job to its end", NULL, 0, 0},
     /* what comes out */
     {"output", CONFIG_TEXT, CONFIG_RUN | CONFIG_RESULTS, NULL, "FILE",
-     "the clusters as JSONL (results: standard output)", NULL, 0, 0},
+     "the clusters as JSONL (results, dendrogram: where it goes, else standard output)", NULL, 0,
+     0},
+    {"dendrogram", CONFIG_TEXT, CONFIG_RUN, NULL, "FILE",
+     "the trees of an agglomerative job as JSONL, in scipy's Z layout", NULL, 0, 0},
     {"report", CONFIG_TEXT, CONFIG_RUN, NULL, "FILE", "the job's report as JSON", NULL, 0, 0},
     {"json", CONFIG_SWITCH, EVERY & ~DAEMONS, "false", NULL, "JSON instead of text for people",
      NULL, 0, 0},

@@ -6,17 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct {
-    uint8_t *bytes;
-    columns_t *columns;
-} payload_t;
+typedef outcome_side_t payload_t;
 
 struct outcome_view {
     spool_t *spool;
     const char *job_id;
     payload_t outcome, plan, labels, members, summary;
     uint32_t slots, clusters, partitions, dimension;
-    const uint32_t *rows;
+    const uint32_t *rows, *partition_begin;
     const int32_t *label;
     const float *strength, *outlier;
     const uint32_t *cluster_partition;
@@ -39,7 +36,7 @@ static void payload_close(payload_t *self)
     self->bytes = NULL;
 }
 
-static int payload_open(outcome_view_t *self, const sha256_t *sha256, const char *kind,
+static int payload_open(const outcome_view_t *self, const sha256_t *sha256, const char *kind,
                         payload_t *out, error_t *error)
 {
     size_t length;
@@ -104,6 +101,12 @@ static int open_plan(outcome_view_t *self, error_t *error)
     if (slots >= SLOT_NONE || partitions < 1 || partitions >= UINT32_MAX)
         return contradiction("its plan has too many or too few rows or partitions", error);
     self->rows = rows;
+    self->partition_begin = begin;
+    int rising = self->partition_begin[0] == 0 && self->partition_begin[partitions - 1] == slots;
+    for (size_t p = 0; p + 1 < partitions; p++)
+        rising = rising && self->partition_begin[p] <= self->partition_begin[p + 1];
+    if (!rising)
+        return contradiction("its partitions are out of order", error);
     self->slots = (uint32_t)slots;
     self->partitions = (uint32_t)partitions - 1;
     self->dimension = *(const uint32_t *)dimension;
@@ -254,6 +257,45 @@ void outcome_view_close(outcome_view_t **self)
     free(*self);
     *self = NULL;
 }
+
+uint32_t outcome_partitions(const outcome_view_t *self) { return self->partitions; }
+
+int outcome_partition(const outcome_view_t *self, uint32_t number, outcome_partition_t *out,
+                      error_t *error)
+{
+    out->begin = self->partition_begin[number];
+    out->end = self->partition_begin[number + 1];
+    return columns_string(self->plan.columns, "partition_name", number, &out->name,
+                          &out->name_length, error);
+}
+
+/* None in an outcome of a program that knew of none. */
+static size_t side_bytes(const outcome_view_t *self, const void **hashes)
+{
+    size_t bytes = 0;
+    if (columns_get(self->outcome.columns, "side", COLUMN_U8, SIZE_MAX, hashes, &bytes, NULL) != OK)
+        return 0;
+    return bytes;
+}
+
+size_t outcome_sides(const outcome_view_t *self)
+{
+    const void *hashes;
+    return side_bytes(self, &hashes) / sizeof(sha256_t);
+}
+
+int outcome_side_open(const outcome_view_t *self, size_t number, const char *kind,
+                      outcome_side_t *out, error_t *error)
+{
+    const void *hashes;
+    sha256_t sha256;
+    if (number >= side_bytes(self, &hashes) / sizeof sha256)
+        return contradiction("what should stand beside its clusters is not there", error);
+    memcpy(sha256.bytes, (const uint8_t *)hashes + number * sizeof sha256, sizeof sha256);
+    return payload_open(self, &sha256, kind, out, error);
+}
+
+void outcome_side_close(outcome_side_t *self) { payload_close(self); }
 
 uint32_t outcome_slots(const outcome_view_t *self) { return self->slots; }
 uint32_t outcome_clusters(const outcome_view_t *self) { return self->clusters; }

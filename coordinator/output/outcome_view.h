@@ -8,6 +8,7 @@
 
 #include "coordinator/merge/outcome.h"
 #include "coordinator/store/spool.h"
+#include "proto/columns.h"
 #include "proto/payload.h"
 
 #include <stddef.h>
@@ -27,6 +28,30 @@ sha256_t outcome_index_fingerprint(const outcome_view_t *self);
 sha256_t outcome_metadata_fingerprint(const outcome_view_t *self);
 /* What planning and clustering found: a JSON object. */
 int outcome_report(const outcome_view_t *self, const char **json, size_t *length, error_t *error);
+
+/* A partition's slots; its name is not NUL-terminated, and empty where nothing divides. */
+typedef struct {
+    uint32_t begin;
+    uint32_t end;
+    const char *name;
+    size_t name_length;
+} outcome_partition_t;
+
+uint32_t outcome_partitions(const outcome_view_t *self);
+int outcome_partition(const outcome_view_t *self, uint32_t number, outcome_partition_t *out,
+                      error_t *error);
+
+/* What the outcome names beside its clusters (outcome.h, "side"), opened as a payload of that kind.
+ * Zero-initialise before; close after, also when opening failed. */
+typedef struct {
+    uint8_t *bytes;
+    columns_t *columns;
+} outcome_side_t;
+
+size_t outcome_sides(const outcome_view_t *self);
+int outcome_side_open(const outcome_view_t *self, size_t number, const char *kind,
+                      outcome_side_t *out, error_t *error);
+void outcome_side_close(outcome_side_t *self);
 
 uint32_t outcome_row(const outcome_view_t *self, uint32_t slot); /* in the index */
 int outcome_is_noise(const outcome_view_t *self, uint32_t slot);

@@ -2,6 +2,7 @@
 
 #include "coordinator/output/cluster_line.h"
 #include "coordinator/output/jsonl_file.h"
+#include "coordinator/output/dendrogram_lines.h"
 #include "coordinator/output/level_files.h"
 #include "coordinator/output/member_rows.h"
 #include "coordinator/output/write_report.h"
@@ -21,6 +22,7 @@ typedef struct {
     json_text_t line;
     member_rows_t rows;
     jsonl_file_t *file;
+    side_file_t *side; /* NULL: the job gives nothing beside its clusters */
     char name[JSONL_NAME_SIZE];
     write_report_t report;
     int begun; /* the result store has rows of ours that are not committed */
@@ -88,6 +90,7 @@ static void close_all(writing_t *self)
     if (self->begun)
         self->input->results->verbs->rollback_job(self->input->results);
     jsonl_file_destroy(&self->file);
+    side_file_destroy(&self->side);
     member_rows_clear(&self->rows);
     json_text_clear(&self->line);
     cluster_clear(&self->cluster);
@@ -170,6 +173,19 @@ static int write_clusters(writing_t *self, error_t *error)
     return code;
 }
 
+/* Trees and the like, for the algorithms that give them. */
+static int write_side(writing_t *self, error_t *error)
+{
+    const write_input_t *input = self->input;
+    if (input->spec->algorithm != ALGORITHM_AGGLOMERATIVE)
+        return OK;
+    int code = side_file_new(input->output_folder, input->spec->level, input->job_id, "dendrogram",
+                             input->results, &self->side, error);
+    if (code == OK)
+        code = dendrogram_lines(&self->source, self->side, error);
+    return code == OK ? side_file_sync(self->side, &self->report.side, error) : code;
+}
+
 static int store_noise(writing_t *self, error_t *error)
 {
     result_store_t *results = self->input->results;
@@ -241,11 +257,15 @@ int write_outcome(const write_input_t *input, char **report_json, error_t *error
     if (code == OK)
         code = store_noise(&self, error);
     if (code == OK)
+        code = write_side(&self, error);
+    if (code == OK)
         code = check_unchanged(&self, error);
     if (code == OK)
         code = make_report(&self, report_json, error);
     if (code == OK)
         code = commit(&self, *report_json, error);
+    if (code == OK && self.side)
+        code = side_file_show(self.side, error);
     if (code == OK)
         code = jsonl_file_show(self.file, error);
     if (code == OK)
@@ -267,6 +287,8 @@ int write_discard(const char *output_folder, const char *job_id, error_t *error)
         code = jsonl_name((level_t)level, job_id, name, error);
         if (code == OK)
             code = jsonl_discard(output_folder, name, error);
+        if (code == OK)
+            code = side_file_discard(output_folder, (level_t)level, job_id, error);
     }
     return code;
 }

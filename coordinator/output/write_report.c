@@ -102,12 +102,25 @@ static json_t *summary_object(write_report_t *self)
                      (json_int_t)self->bytes);
 }
 
+static void add_side(json_t *summary, const side_report_t *side)
+{
+    char hex[65];
+    if (!side->kind)
+        return;
+    sha256_hex(&side->sha256, hex);
+    json_object_set_new(summary, side->kind,
+                        json_pack("{s:s, s:s, s:I}", "name", side->name, "sha256", hex, "bytes",
+                                  (json_int_t)side->bytes));
+}
+
 int write_report_json(write_report_t *self, const char *found, size_t length, char **json,
                       error_t *error)
 {
     json_t *report = json_loadb(found, length, 0, NULL);
     json_t *summary = summary_object(self);
     int code = OK;
+    if (summary)
+        add_side(summary, &self->side);
     if (!json_is_object(report)) {
         code = error_set(error, ERR_PROTOCOL, "the outcome's report is no JSON object");
     } else {

@@ -3,6 +3,7 @@
 #define STAGE4_COORDINATOR_OUTPUT_WRITE_REPORT_H
 
 #include "coordinator/output/cluster_build.h"
+#include "coordinator/output/side_file.h"
 
 #define REPORT_LARGEST 10
 
@@ -24,6 +25,7 @@ typedef struct {
     const char *output_name;
     sha256_t sha256;
     uint64_t bytes;
+    side_report_t side;
     char entities[160]; /* where primary entities came from, or why there are none */
 } write_report_t;
 

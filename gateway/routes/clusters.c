@@ -3,6 +3,7 @@
 #include "gateway/routes/cluster_stream.h"
 #include "gateway/routes/handlers.h"
 #include "gateway/routes/project.h"
+#include "gateway/routes/text_stream.h"
 #include "proto/json_body.h"
 
 #include <stdlib.h>
@@ -196,4 +197,29 @@ int job_results(const gateway_context_t *context, const route_request_t *request
     free(job_json);
     cluster_filter_clear(&filter);
     return code;
+}
+
+/* ---- what a job gives beside its clusters ---- */
+
+static int job_text(const gateway_context_t *context, const route_request_t *request,
+                    const char *name, const char *algorithm, http_response_t *response,
+                    error_t *error)
+{
+    char *job_json = NULL;
+    int code = text_stream_new(context, request->id, name, response, error);
+    if (code != ERR_NOT_FOUND)
+        return code;
+    code = store_json(context, request->id, NULL, ask_job, &job_json, error);
+    free(job_json);
+    if (code == OK)
+        return error_field(error, ERR_NOT_FOUND, "job_id",
+                           "job %s has no %s; jobs of the algorithm %s have", request->id, name,
+                           algorithm);
+    return code == ERR_NOT_FOUND ? explain_absence(context, request->id, error) : code;
+}
+
+int job_dendrogram(const gateway_context_t *context, const route_request_t *request,
+                   http_response_t *response, error_t *error)
+{
+    return job_text(context, request, "dendrogram", "agglomerative", response, error);
 }

@@ -13,6 +13,7 @@
     X(job_retry)                                                                                   \
     X(job_cancel)                                                                                  \
     X(job_results)                                                                                 \
+    X(job_dendrogram)                                                                              \
     X(cluster_list)                                                                                \
     X(cluster_detail)                                                                              \
     X(cluster_search)                                                                              \

@@ -104,6 +104,9 @@ typedef struct {
     int (*add_cluster)(result_store_t *self, const cluster_row_t *cluster, error_t *error);
     int (*add_noise)(result_store_t *self, const member_row_t *members, size_t count,
                      error_t *error);
+    /* A text of the job beside its clusters (its dendrogram), in pieces numbered from 0. */
+    int (*add_text)(result_store_t *self, const char *name, uint32_t number, const char *text,
+                    size_t length, error_t *error);
     int (*commit_job)(result_store_t *self, const result_job_row_t *job, error_t *error);
     void (*rollback_job)(result_store_t *self);
     /* Removes every row of a job, also what a killed writer left; OK when there is none. */
@@ -118,6 +121,9 @@ typedef struct {
     /* The job's row as a JSON object (job_id, embedding_type, algorithm, spec, report, output,
      * clusters, items, noise, as_of, finished_at). ERR_NOT_FOUND. */
     int (*job)(result_store_t *self, const char *job_id, char **json, error_t *error);
+    /* Piece `number` of a text of a committed job, malloc'd. ERR_NOT_FOUND past the last one. */
+    int (*text)(result_store_t *self, const char *job_id, const char *name, uint32_t number,
+                char **text, size_t *length, error_t *error);
     int (*statistics)(result_store_t *self, result_statistics_t *out, error_t *error);
     int (*ping)(result_store_t *self, error_t *error);
     void (*close)(result_store_t **self);

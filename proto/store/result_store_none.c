@@ -25,6 +25,13 @@ static int add_noise(result_store_t *self, const member_row_t *members, size_t c
     return OK;
 }
 
+static int add_text(result_store_t *self, const char *name, uint32_t number, const char *text,
+                    size_t length, error_t *error)
+{
+    (void)self, (void)name, (void)number, (void)text, (void)length, (void)error;
+    return OK;
+}
+
 static int commit_job(result_store_t *self, const result_job_row_t *job, error_t *error)
 {
     (void)self, (void)job, (void)error;
@@ -64,6 +71,15 @@ static int find_job(result_store_t *self, const char *job_id, char **json, error
     return error_set(error, ERR_NOT_FOUND, "no job %s: no clusters are kept here", job_id);
 }
 
+static int find_text(result_store_t *self, const char *job_id, const char *name, uint32_t number,
+                     char **text, size_t *length, error_t *error)
+{
+    (void)self, (void)name, (void)number;
+    *text = NULL;
+    *length = 0;
+    return error_set(error, ERR_NOT_FOUND, "no job %s: no texts are kept here", job_id);
+}
+
 static int statistics(result_store_t *self, result_statistics_t *out, error_t *error)
 {
     (void)self, (void)error;
@@ -91,12 +107,14 @@ static const result_store_verbs_t VERBS = {
     .begin_job = begin_job,
     .add_cluster = add_cluster,
     .add_noise = add_noise,
+    .add_text = add_text,
     .commit_job = commit_job,
     .rollback_job = rollback_job,
     .remove_job = remove_job,
     .cluster = find_cluster,
     .clusters = find_clusters,
     .job = find_job,
+    .text = find_text,
     .statistics = statistics,
     .ping = ping,
     .close = close_store,

@@ -42,6 +42,7 @@ static void close_store(result_store_t **store)
     copy_rows_clear(&self->clusters);
     copy_rows_clear(&self->entities);
     copy_rows_clear(&self->members);
+    copy_rows_clear(&self->texts);
     free(self);
     *store = NULL;
 }
@@ -51,12 +52,14 @@ static const result_store_verbs_t VERBS = {
     .begin_job = result_postgres_begin_job,
     .add_cluster = result_postgres_add_cluster,
     .add_noise = result_postgres_add_noise,
+    .add_text = result_postgres_add_text,
     .commit_job = result_postgres_commit_job,
     .rollback_job = result_postgres_rollback_job,
     .remove_job = result_postgres_remove_job,
     .cluster = result_postgres_cluster,
     .clusters = result_postgres_clusters,
     .job = result_postgres_job,
+    .text = result_postgres_text,
     .statistics = result_postgres_statistics,
     .ping = ping,
     .close = close_store,

@@ -32,6 +32,7 @@ typedef struct {
     copy_rows_t clusters; /* not yet sent, as are the next */
     copy_rows_t entities;
     copy_rows_t members;
+    copy_rows_t texts;
 } result_postgres_t;
 
 static inline result_postgres_t *result_postgres_of(result_store_t *store)
@@ -54,6 +55,8 @@ int result_postgres_add_cluster(result_store_t *store, const cluster_row_t *clus
                                 error_t *error);
 int result_postgres_add_noise(result_store_t *store, const member_row_t *members, size_t count,
                               error_t *error);
+int result_postgres_add_text(result_store_t *store, const char *name, uint32_t number,
+                             const char *text, size_t length, error_t *error);
 int result_postgres_commit_job(result_store_t *store, const result_job_row_t *job, error_t *error);
 void result_postgres_rollback_job(result_store_t *store);
 int result_postgres_remove_job(result_store_t *store, const char *job_id, error_t *error);
@@ -64,6 +67,8 @@ int result_postgres_cluster(result_store_t *store, const char *cluster_id, const
 int result_postgres_clusters(result_store_t *store, const cluster_query_t *query,
                              cluster_page_t *page, error_t *error);
 int result_postgres_job(result_store_t *store, const char *job_id, char **json, error_t *error);
+int result_postgres_text(result_store_t *store, const char *job_id, const char *name,
+                         uint32_t number, char **text, size_t *length, error_t *error);
 int result_postgres_statistics(result_store_t *store, result_statistics_t *out, error_t *error);
 
 #endif

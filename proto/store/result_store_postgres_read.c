@@ -104,6 +104,46 @@ int result_postgres_job(result_store_t *store, const char *job_id, char **json, 
     return code;
 }
 
+/* ---- texts ---- */
+
+static int read_text(result_postgres_t *self, const char *job_id, const char *name, uint32_t number,
+                     char **text, error_t *error)
+{
+    const postgres_value_t values[] = {postgres_text(job_id), postgres_text(name),
+                                       postgres_number(number)};
+    postgres_rows_t *rows = NULL;
+    int code = postgres_query(self->database,
+                              "SELECT t.text FROM result_text t JOIN result_job j"
+                              " ON j.writing = t.writing WHERE j.job_id = $1 AND t.name = $2"
+                              " AND t.number = $3",
+                              values, 3, &rows, error);
+    if (code == OK && !postgres_rows_count(rows))
+        code = ERR_NOT_FOUND;
+    if (code == OK && !(*text = strdup(postgres_rows_text(rows, 0, 0))))
+        code = error_set(error, ERR_MEMORY, "no memory for a %s", name);
+    postgres_rows_destroy(&rows);
+    return code;
+}
+
+int result_postgres_text(result_store_t *store, const char *job_id, const char *name,
+                         uint32_t number, char **text, size_t *length, error_t *error)
+{
+    result_postgres_t *self = result_postgres_of(store);
+    int attempt = 0;
+    int code = ERR_NOT_FOUND;
+    *text = NULL;
+    *length = 0;
+    if (storable_text(job_id)) {
+        do
+            code = read_text(self, job_id, name, number, text, error);
+        while (result_postgres_again(self, code, &attempt, error));
+    }
+    if (code == ERR_NOT_FOUND)
+        return error_field(error, ERR_NOT_FOUND, "job_id", "that job has no %s", name);
+    *length = *text ? strlen(*text) : 0;
+    return code;
+}
+
 /* ---- statistics ---- */
 
 /* One statement is one snapshot. */

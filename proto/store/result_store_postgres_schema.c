@@ -66,6 +66,12 @@ static const char *const MIGRATIONS[] = {
     " ON result_member(writing, hashtextextended(vector_id, 0));"
     "CREATE INDEX result_member_document"
     " ON result_member(writing, hashtextextended(document_id, 0));",
+    "CREATE TABLE result_text("
+    " writing bigint NOT NULL,"
+    " number bigint NOT NULL,"
+    " name text COLLATE \"C\" NOT NULL,"
+    " text text COLLATE \"C\" NOT NULL,"
+    " PRIMARY KEY(writing, name, number));",
 };
 
 #define VERSION ((int64_t)(sizeof MIGRATIONS / sizeof *MIGRATIONS))

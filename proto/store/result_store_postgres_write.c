@@ -16,6 +16,8 @@
     "COPY result_member(writing, cluster, strength, outlier_score, similarity, source_id,"         \
     " vector_id, document_id, assignment) FROM STDIN (FORMAT binary)"
 
+#define COPY_TEXTS "COPY result_text(writing, number, name, text) FROM STDIN (FORMAT binary)"
+
 /* ---- rows ---- */
 
 static void copy_time(copy_rows_t *rows, int64_t time_ms)
@@ -101,6 +103,8 @@ static int send_all(result_postgres_t *self, size_t least, error_t *error)
     int code = send_rows(self, COPY_CLUSTERS, &self->clusters, least, error);
     if (code == OK)
         code = send_rows(self, COPY_ENTITIES, &self->entities, least, error);
+    if (code == OK)
+        code = send_rows(self, COPY_TEXTS, &self->texts, least, error);
     return code == OK ? send_rows(self, COPY_MEMBERS, &self->members, least, error) : code;
 }
 
@@ -136,6 +140,7 @@ static void roll_back(result_postgres_t *self)
     copy_rows_forget(&self->clusters);
     copy_rows_forget(&self->entities);
     copy_rows_forget(&self->members);
+    copy_rows_forget(&self->texts);
 }
 
 static int next_writing(result_postgres_t *self, error_t *error)
@@ -245,12 +250,29 @@ int result_postgres_add_noise(result_store_t *store, const member_row_t *members
     return finish(self, code == OK ? send_all(self, SEND_BYTES, error) : code);
 }
 
+int result_postgres_add_text(result_store_t *store, const char *name, uint32_t number,
+                             const char *text, size_t length, error_t *error)
+{
+    result_postgres_t *self = result_postgres_of(store);
+    int skip;
+    int code = writable(self, &skip, error);
+    if (code != OK || skip)
+        return code;
+    copy_row(&self->texts, 4);
+    copy_int8(&self->texts, self->writing);
+    copy_int8(&self->texts, number);
+    copy_text(&self->texts, name);
+    copy_bytes(&self->texts, text, length);
+    return finish(self, send_all(self, SEND_BYTES, error));
+}
+
 /* ---- the end ---- */
 
 static int delete_rows(result_postgres_t *self, int64_t writing, error_t *error)
 {
     static const char *const STATEMENTS[] = {"DELETE FROM result_member WHERE writing = $1",
                                              "DELETE FROM result_entity WHERE writing = $1",
+                                             "DELETE FROM result_text WHERE writing = $1",
                                              "DELETE FROM result_cluster WHERE writing = $1"};
     postgres_value_t value = postgres_number(writing);
     int code = OK;

@@ -62,6 +62,12 @@ static const char *const MIGRATIONS[] = {
     "CREATE INDEX result_member_source ON result_member(writing, source_id);"
     "CREATE INDEX result_member_vector ON result_member(writing, vector_id);"
     "CREATE INDEX result_member_document ON result_member(writing, document_id);",
+    "CREATE TABLE result_text("
+    " writing INTEGER NOT NULL,"
+    " name TEXT NOT NULL,"
+    " number INTEGER NOT NULL,"
+    " text TEXT NOT NULL);"
+    "CREATE UNIQUE INDEX result_text_piece ON result_text(writing, name, number);",
 };
 
 static const char *const SQL[STATEMENT_COUNT] = {
@@ -94,12 +100,14 @@ static const result_store_verbs_t VERBS = {
     .begin_job = result_sqlite_begin_job,
     .add_cluster = result_sqlite_add_cluster,
     .add_noise = result_sqlite_add_noise,
+    .add_text = result_sqlite_add_text,
     .commit_job = result_sqlite_commit_job,
     .rollback_job = result_sqlite_rollback_job,
     .remove_job = result_sqlite_remove_job,
     .cluster = result_sqlite_cluster,
     .clusters = result_sqlite_clusters,
     .job = result_sqlite_job,
+    .text = result_sqlite_text,
     .statistics = result_sqlite_statistics,
     .ping = ping,
     .close = close_store,

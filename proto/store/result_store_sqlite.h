@@ -29,6 +29,8 @@
     X(READ_WRITING, "SELECT writing, level FROM result_job WHERE job_id = ?1")                     \
     X(READ_COUNTS, "SELECT finished_ms, cluster_count, member_count, noise_count"                  \
                    " FROM result_job WHERE job_id = ?1")                                           \
+    X(READ_TEXT, "SELECT t.text FROM result_text t JOIN result_job j ON j.writing = t.writing"     \
+                 " WHERE j.job_id = ?1 AND t.name = ?2 AND t.number = ?3")                         \
     X(READ_JOB_COUNT, "SELECT count(*) FROM result_job")
 
 #define WRITE_STATEMENTS(X)                                                                        \
@@ -42,6 +44,7 @@
     X(WRITE_MEMBER, "INSERT INTO result_member(writing, cluster, source_id, vector_id,"            \
                     " document_id, assignment, strength, outlier_score, similarity)"               \
                     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                 \
+    X(WRITE_TEXT, "INSERT INTO result_text(writing, name, number, text) VALUES(?1, ?2, ?3, ?4)")   \
     X(WRITE_JOB, "INSERT OR REPLACE INTO result_job VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"    \
                  " ?10, ?11, ?12, ?13, ?14)")                                                      \
     X(DROP_JOB, "DELETE FROM result_job WHERE job_id = ?1")                                        \
@@ -52,6 +55,8 @@
     X(DROP_ENTITIES, "DELETE FROM result_entity WHERE writing = ?1")                               \
     X(DROP_CLUSTERS, "DELETE FROM result_cluster WHERE number IN (SELECT number FROM"              \
                      " result_cluster WHERE writing = ?1 LIMIT ?2)")                               \
+    X(DROP_TEXTS, "DELETE FROM result_text WHERE rowid IN (SELECT rowid FROM"                      \
+                  " result_text WHERE writing = ?1 LIMIT ?2)")                                     \
     X(DROP_WRITING, "DELETE FROM result_writing WHERE number = ?1")
 
 typedef enum {
@@ -94,6 +99,8 @@ int result_sqlite_begin_job(result_store_t *store, const char *job_id, uint32_t 
 int result_sqlite_add_cluster(result_store_t *store, const cluster_row_t *cluster, error_t *error);
 int result_sqlite_add_noise(result_store_t *store, const member_row_t *members, size_t count,
                             error_t *error);
+int result_sqlite_add_text(result_store_t *store, const char *name, uint32_t number,
+                           const char *text, size_t length, error_t *error);
 int result_sqlite_commit_job(result_store_t *store, const result_job_row_t *job, error_t *error);
 void result_sqlite_rollback_job(result_store_t *store);
 /* Ends the open batch, so that this handle can begin a reading transaction. */
@@ -104,6 +111,8 @@ int result_sqlite_remove_job(result_store_t *store, const char *job_id, error_t 
 int result_sqlite_cluster(result_store_t *store, const char *cluster_id, const char *job_id,
                           char **json, error_t *error);
 int result_sqlite_job(result_store_t *store, const char *job_id, char **json, error_t *error);
+int result_sqlite_text(result_store_t *store, const char *job_id, const char *name, uint32_t number,
+                       char **text, size_t *length, error_t *error);
 int result_sqlite_statistics(result_store_t *store, result_statistics_t *out, error_t *error);
 
 /* result_store_sqlite_page.c */

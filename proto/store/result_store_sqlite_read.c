@@ -53,6 +53,29 @@ int result_sqlite_job(result_store_t *store, const char *job_id, char **json, er
     return code;
 }
 
+int result_sqlite_text(result_store_t *store, const char *job_id, const char *name, uint32_t number,
+                       char **text, size_t *length, error_t *error)
+{
+    statement_t *statement = result_sqlite_of(store)->statements[READ_TEXT];
+    int row = 0;
+    *text = NULL;
+    *length = 0;
+    statement_bind_text(statement, 1, job_id);
+    statement_bind_text(statement, 2, name);
+    statement_bind_int(statement, 3, number);
+    int code = statement_step(statement, &row, error);
+    if (code == OK && !row)
+        code = error_field(error, ERR_NOT_FOUND, "job_id", "that job has no %s", name);
+    if (code == OK) {
+        *length = statement_length(statement, 0);
+        *text = strdup(statement_text(statement, 0));
+        if (!*text)
+            code = error_set(error, ERR_MEMORY, "no memory for %zu bytes of a %s", *length, name);
+    }
+    statement_reset(statement);
+    return code;
+}
+
 static int read_counts(result_sqlite_t *self, const char *job_id, level_t level,
                        result_statistics_t *out, error_t *error)
 {

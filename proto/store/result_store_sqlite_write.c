@@ -40,6 +40,8 @@ static int drop_writing(result_sqlite_t *self, int64_t writing, error_t *error)
     int code = drop_rows(self, DROP_MEMBERS, writing, error);
     if (code == OK)
         code = drop_rows(self, DROP_CLUSTERS, writing, error);
+    if (code == OK)
+        code = drop_rows(self, DROP_TEXTS, writing, error);
     if (code != OK)
         return code;
     statement_bind_int(self->statements[DROP_ENTITIES], 1, writing);
@@ -273,6 +275,28 @@ int result_sqlite_add_noise(result_store_t *store, const member_row_t *members, 
     code = batch_begin(self, error);
     if (code == OK)
         code = insert_members(self, NULL, members, count, error);
+    return finish(self, code, error);
+}
+
+int result_sqlite_add_text(result_store_t *store, const char *name, uint32_t number,
+                           const char *text, size_t length, error_t *error)
+{
+    result_sqlite_t *self = result_sqlite_of(store);
+    statement_t *statement = self->statements[WRITE_TEXT];
+    int skip;
+    int code = writable(self, &skip, error);
+    if (code != OK || skip)
+        return code;
+    code = batch_begin(self, error);
+    if (code == OK) {
+        statement_bind_int(statement, 1, self->writing);
+        statement_bind_text(statement, 2, name);
+        statement_bind_int(statement, 3, number);
+        statement_bind_bytes(statement, 4, text, length);
+        code = statement_run(statement, error);
+    }
+    if (code == OK)
+        code = batch_count(self, length, error);
     return finish(self, code, error);
 }
 

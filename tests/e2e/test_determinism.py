@@ -59,6 +59,21 @@ def kmeans_gives_the_same_bytes_too():
     assert len(set(seen.values())) == 1, seen
 
 
+def agglomerative_trees_have_the_same_bytes():
+    """One partition, and many; single linkage is another road (spanning tree, codes or not)."""
+    for linkage in ("average", "single", "ward"):
+        params = ("linkage=" + linkage, "distance_threshold=0.3")
+        seen, trees = {}, {}
+        for w, t, simd in [(1, 1, simd_here()[-1]), (3, 1, "scalar"), (2, 2, simd_here()[-1])]:
+            tree = WORK / ("tree-%s-%d-%d" % (linkage, w, t))
+            seen[w, t] = cluster("ag-%s-%d-%d" % (linkage, w, t), algorithm="agglomerative",
+                                 params=params, env={"STAGE4_SIMD": simd},
+                                 extra=("--workers", w, "--threads", t, "--dendrogram", tree,
+                                        "--partition-by", "entity_type"))
+            trees[w, t] = sha256(tree)
+        assert len(set(seen.values())) == len(set(trees.values())) == 1, (linkage, seen, trees)
+
+
 def partitions_and_windows_give_the_same_bytes():
     extra = ("--partition-by", "domain", "--window-days", "7")
     seen = {w: cluster("pw%d" % w, level="events", extra=extra + ("--workers", w))
@@ -141,6 +156,7 @@ if __name__ == "__main__":
             any_number_of_workers_and_threads_gives_the_same_bytes,
             any_simd_width_gives_the_same_bytes,
             kmeans_gives_the_same_bytes_too,
+            agglomerative_trees_have_the_same_bytes,
             partitions_and_windows_give_the_same_bytes,
             permuted_rows_give_the_same_bytes,
             killed_workers_and_coordinators_change_nothing,

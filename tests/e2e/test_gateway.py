@@ -269,6 +269,32 @@ def jsonl_is_the_file_for_stage_5():
                    "/cluster/results/%s?format=jsonl&limit=2" % Setup.entities)
 
 
+def a_dendrogram_is_the_trees_of_an_agglomerative_job():
+    body = job(algorithm="agglomerative", partition_by=["domain"],
+               params={"n_clusters": 3, "linkage": "complete"})
+    job_id = ask("POST", "/cluster/batch", body)[1]["job_id"]
+    Setup.cluster.wait_state(job_id, "completed")
+    lines = ask("GET", "/cluster/dendrogram/" + job_id)[1].decode().splitlines()
+    clusters = all_pages("/cluster/results/%s?limit=100" % job_id)
+    assert len(lines) > 1
+    items = 0
+    for tree in map(json.loads, lines):
+        kept = tree["items"] - tree["clusters"]
+        inside = [c for c in clusters if c["partition"] == tree["partition"]]
+        assert len(inside) == tree["clusters"] == min(3, tree["items"]), tree["partition"]
+        assert len(tree["leaf_ids"]) == tree["items"] == len(tree["Z"]) + 1
+        assert [z[2] for z in tree["Z"]] == sorted(z[2] for z in tree["Z"])
+        largest = max([z[3] for z in tree["Z"][:kept]], default=1)
+        assert largest == max(c["cluster_size"] for c in inside)
+        items += tree["items"]
+    assert items == sum(c["cluster_size"] for c in clusters)
+    on_disk = next((Setup.cluster.folder / "data").glob("*%s.dendrogram.jsonl" % job_id))
+    assert on_disk.read_text().splitlines() == lines
+    expect_problem(404, "job_id", "GET", "/cluster/dendrogram/" + Setup.events,
+                   says="algorithm agglomerative")
+    expect_problem(404, "job_id", "GET", "/cluster/dendrogram/nosuchjob")
+
+
 def lists_leave_out_what_is_long():
     for include, keys in [("", ()), ("centroid", ("centroid_vector",)), ("members", ("members",)),
                           ("members,centroid", ("members", "centroid_vector"))]:
@@ -512,6 +538,7 @@ TESTS = [
     other_methods_are_refused_with_those_that_work, head_says_what_get_would,
     a_request_id_comes_back, the_log_has_one_line_a_request_and_no_values,
     many_clients_at_once_get_their_own_answers, a_stalled_client_holds_up_nobody,
+    a_dendrogram_is_the_trees_of_an_agglomerative_job,
     a_taken_port_is_named, without_a_store_it_starts_and_says_so,
     without_a_coordinator_results_can_still_be_read, sigterm_ends_it_in_order,
 ]

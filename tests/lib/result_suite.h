@@ -101,6 +101,63 @@ static void an_epoch_overtaken_while_writing_conflicts(void **state)
     other->verbs->close(&other);
 }
 
+static void result_add_text(result_store_t *store, uint32_t number, const char *text)
+{
+    assert_int_equal(store->verbs->add_text(store, "dendrogram", number, text, strlen(text), NULL),
+                     OK);
+}
+
+/* "" past the last piece. */
+static char *result_text(result_store_t *store, const char *job_id, uint32_t number)
+{
+    char *text = NULL;
+    size_t length = 7;
+    int code = store->verbs->text(store, job_id, "dendrogram", number, &text, &length, NULL);
+    if (code == ERR_NOT_FOUND)
+        return strdup("");
+    assert_int_equal(code, OK);
+    assert_int_equal(length, strlen(text));
+    return text;
+}
+
+static void result_expect_text(result_store_t *store, uint32_t number, const char *wanted)
+{
+    char *text = result_text(store, "job-1", number);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+static void a_text_is_read_piece_by_piece_once_committed(void **state)
+{
+    result_fixture_t *self = *state;
+    result_job_row_t row = result_row(&TWENTY);
+    assert_int_equal(self->writer->verbs->begin_job(self->writer, "job-1", 1, NULL), OK);
+    result_add_text(self->writer, 0, "{\"a\":\"\xc3\xa9\"}\n");
+    assert_int_equal(result_add_all(self->writer, &TWENTY), OK);
+    result_add_text(self->writer, 1, "second");
+    result_expect_text(self->reader, 0, "");
+    assert_int_equal(self->writer->verbs->commit_job(self->writer, &row, NULL), OK);
+    result_expect_text(self->reader, 0, "{\"a\":\"\xc3\xa9\"}\n");
+    result_expect_text(self->reader, 1, "second");
+    result_expect_text(self->reader, 2, "");
+    char *other = NULL;
+    size_t length;
+    assert_int_equal(
+        self->reader->verbs->text(self->reader, "job-1", "pairs", 0, &other, &length, NULL),
+        ERR_NOT_FOUND);
+    row.epoch = 2; /* the next writing has none */
+    assert_int_equal(self->writer->verbs->begin_job(self->writer, "job-1", 2, NULL), OK);
+    assert_int_equal(self->writer->verbs->commit_job(self->writer, &row, NULL), OK);
+    result_expect_text(self->reader, 0, "");
+    assert_int_equal(self->writer->verbs->begin_job(self->writer, "job-1", 3, NULL), OK);
+    result_add_text(self->writer, 0, "third");
+    row.epoch = 3;
+    assert_int_equal(self->writer->verbs->commit_job(self->writer, &row, NULL), OK);
+    result_expect_text(self->reader, 0, "third");
+    assert_int_equal(self->writer->verbs->remove_job(self->writer, "job-1", NULL), OK);
+    result_expect_text(self->reader, 0, "");
+}
+
 static void a_removed_job_is_gone_and_others_stay(void **state)
 {
     result_fixture_t *self = *state;
@@ -439,6 +496,7 @@ static int result_suite(result_factory_t *factory)
         RESULT_TEST(a_later_epoch_replaces_and_an_older_one_conflicts, factory),
         RESULT_TEST(an_epoch_overtaken_while_writing_conflicts, factory),
         RESULT_TEST(a_removed_job_is_gone_and_others_stay, factory),
+        RESULT_TEST(a_text_is_read_piece_by_piece_once_committed, factory),
         RESULT_TEST(the_verbs_keep_their_order, factory),
         RESULT_TEST(a_failed_row_fails_the_commit, factory),
         RESULT_TEST(a_job_is_described, factory),

@@ -26,7 +26,7 @@ def canonical_square_distances(vectors):
     result = np.zeros((count, count), np.float32)
     padded = np.zeros((count, -(-dimension // 16) * 16), np.float32)
     padded[:, :dimension] = vectors
-    for i in range(count):
+    for i in range(count - 1):
         difference = (padded[i + 1:] - padded[i]).reshape(count - i - 1, -1, 16)
         square = difference.astype(np.float64) ** 2
         lanes = np.zeros((count - i - 1, 16), np.float32)
