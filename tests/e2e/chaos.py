@@ -243,7 +243,7 @@ def disturb(service, users, chaos, faults, rate):
 
 
 def rehearse(faults=200, seed=1, rate=4.0, users=3, workers=3, rows=4000, embedded=False,
-             keep=False, patience=240):
+             keep=False, patience=240, only=""):
     """One whole run; True when nothing was wrong."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="stage4-chaos-"))
     try:
@@ -251,7 +251,7 @@ def rehearse(faults=200, seed=1, rate=4.0, users=3, workers=3, rows=4000, embedd
         references = references_of(indices)
         with StoredService(indices, workers, embedded, disks=servers.Disk.possible()) as service:
             service.begin()
-            chaos = Chaos(service, seed)
+            chaos = Chaos(service, seed, only)
             people = [User(service, i, seed, patience) for i in range(users)]
             seconds = disturb(service, people, chaos, faults, rate)
             tally, problems = reckon(service, people, references, rows)
@@ -291,7 +291,8 @@ def main():
     for name, value, what in (("faults", 200, "how many"), ("seed", 1, "what happens"),
                               ("rate", 4.0, "faults a second"), ("users", 3, "jobs at once"),
                               ("workers", 3, "worker processes"), ("rows", 4000, "of each job"),
-                              ("patience", 240, "seconds for a job after the last fault")):
+                              ("patience", 240, "seconds for a job after the last fault"),
+                              ("only", "", "words of faults, such as worker,connection")):
         parser.add_argument("--" + name, type=type(value), default=value, help=what)
     parser.add_argument("--embedded", action="store_true", help="no Redis and no PostgreSQL")
     parser.add_argument("--keep", action="store_true", help="keep logs and state")

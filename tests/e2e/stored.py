@@ -23,6 +23,7 @@ class StoredService(harness.Cluster):
         self.servers = {}
         self.proxies = {}
         self.disks = {}
+        self.born = {}    # process id -> when it was started
         self.limit = 100  # deaths of one task: many die here, and it need not be the task's fault
         self.environment = SLOW
         if disks:
@@ -80,8 +81,14 @@ class StoredService(harness.Cluster):
                 self.proxies["postgres"].port, "--postgres-user", user,
                 "--postgres-password-file", self.secret(user, password)]
 
+    def start(self, *arguments, **keywords):
+        process = super().start(*arguments, **keywords)
+        self.born[process.pid] = time.monotonic()
+        return process
+
     def start_coordinator(self):
-        self.coordinator_options = ["--retry-limit", self.limit, "--running-limit", 4, *self.ledger_options(),
+        self.coordinator_options = ["--retry-limit", self.limit, "--running-limit", 4,
+                                    *self.ledger_options(),
                                     *self.results_options("stage4_user", servers.WRITER_PASSWORD)]
         super().start_coordinator()
 

@@ -49,6 +49,11 @@ for patch in "$here"/mutants/*.patch; do
         echo "SURVIVED  $name"
     else
         found=$((found + 1))
+        replay=$(sed -n 's/^.*(all: sim \(.*\) --trace):$/\1/p' mutant/out)
+        # shellcheck disable=SC2086 # words
+        if [[ -n $replay ]] && mutant/sim $replay >/dev/null; then
+            echo "$name: nothing breaks when it is replayed: sim $replay"; exit 1
+        fi
         echo "found     $name: $(grep -a -m1 -E '^seed|^core:' mutant/out || echo 'it crashed or hung')"
     fi
     cp kept.c "copy/$file"

@@ -1,5 +1,5 @@
 /* The loop of a run, and which faults happen in it. */
-#include "world.h"
+#include "scope.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,6 +130,7 @@ static void plan(world_t *self, uint64_t seed)
     choose_options(self);
     self->job_count = 1 + rng_below(&self->rng, WORLD_JOBS);
     self->worker_count = 1 + rng_below(&self->rng, WORLD_WORKERS);
+    scope_apply(&self->scope, self);
     for (uint32_t i = 0; i < self->job_count; i++) {
         model_init(&self->jobs[i].model, rng_next(&self->rng));
         snprintf(self->jobs[i].id, sizeof self->jobs[i].id, "job-%u", i);
@@ -354,6 +355,7 @@ static void reset(world_t *self)
     world_t kept = *self;
     core_destroy(&self->core);
     memset(self, 0, sizeof *self);
+    self->scope = kept.scope;
     self->actions = kept.actions;
     self->mail = kept.mail;
     self->mail_capacity = kept.mail_capacity;

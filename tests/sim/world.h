@@ -217,7 +217,15 @@ typedef struct {
     int list_unacknowledged; /* do heartbeats name what only waits for its ACK? */
 } faults_t;
 
+/* What of a seed's run is left out (scope.h); all zero: nothing. */
 typedef struct {
+    uint32_t without; /* kinds of faults, a bit each */
+    uint32_t jobs, workers;
+    int64_t quiet_ms;
+} scope_t;
+
+typedef struct {
+    scope_t scope; /* set by the caller, before a run */
     uint64_t seed;
     rng_t rng;
     faults_t faults;
