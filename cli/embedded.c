@@ -94,6 +94,10 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
         .running_limit = options->running_limit,
         .matrix_bytes = options->matrix_bytes,
         .retry_limit = options->retry_limit,
+        .memory = {.limit = options->memory_limit_mib ? options->memory_limit_mib << 20
+                                                      : memory_of_machine(),
+                   .workers = options->workers,
+                   .threads = threads_each(options)},
         .log = options->log,
     };
     self->worker_options = (worker_options_t){

@@ -63,6 +63,7 @@ static void name_paths(shell_t *self)
                                     .output_folder = self->options->output_folder,
                                     .spool_folder = paths->spool,
                                     .scratch = self->options->scratch,
+                                    .memory = self->options->memory,
                                     .results = &self->results_options,
                                     .matrix_bytes = self->options->matrix_bytes};
 }

@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/net/actor.h"
+#include "coordinator/plan/memory_need.h"
 #include "coordinator/store/ledger.h"
 #include "proto/store/result_store.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     uint32_t running_limit; /* jobs at once; default 2 */
     uint64_t matrix_bytes;  /* for the distances of one partition in a worker; default 2 GiB */
     uint32_t retry_limit;   /* deaths or failures of a task that fail its job; default 3 */
+    memory_place_t memory;  /* a job that needs more is refused */
     net_pipe_t *wake; /* something comes by it when *stop is set; NULL: looked at now and then */
     log_t *log;       /* borrowed */
 } coordinator_options_t;

@@ -24,6 +24,12 @@ static int fail(const error_t *error)
     return error_exit_code(error->code);
 }
 
+static uint64_t memory_limit(const config_t *config)
+{
+    uint64_t mib = (uint64_t)config_integer(config, "memory_limit_mib");
+    return mib ? mib << 20 : memory_of_machine();
+}
+
 static int run(const config_t *config, const atomic_int *stop, error_t *error)
 {
     log_level_t level;
@@ -44,6 +50,7 @@ static int run(const config_t *config, const atomic_int *stop, error_t *error)
         .running_limit = (uint32_t)config_integer(config, "running_limit"),
         .matrix_bytes = (uint64_t)config_integer(config, "matrix_mib") << 20,
         .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
+        .memory = {.limit = memory_limit(config)},
         .log = log};
     int code = ledger_configure(config, ledger_secret, &options.ledger, error);
     if (!code)

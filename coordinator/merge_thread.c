@@ -90,6 +90,7 @@ static void run_advance(merge_thread_t *self, merge_work_t *work)
                              .cache_folder = self->places->cache_folder,
                              .spool = self->spool,
                              .kept = &self->kept,
+                             .memory = self->places->memory,
                              .stop = &work->stop,
                              .matrix_bytes = self->places->matrix_bytes,
                              .first = work->first,

@@ -50,7 +50,8 @@ typedef struct {
     const char *cache_folder;
     const char *output_folder;
     const char *spool_folder;
-    int scratch;                           /* the spool need not be durable */
+    int scratch; /* the spool need not be durable */
+    memory_place_t memory;
     const result_store_options_t *results; /* borrowed */
     uint64_t matrix_bytes;                 /* advance.h */
 } merge_places_t;

@@ -115,25 +115,41 @@ static int check_put(columns_writer_t *self, const char *name, size_t size, size
     return OK;
 }
 
-void columns_put(columns_writer_t *self, const char *name, column_type_t type, const void *values,
-                 size_t count)
+/* The next column, and where its array goes; the bytes there are not set. */
+static uint8_t *add_column(columns_writer_t *self, const char *name, column_type_t type,
+                           size_t count)
 {
     if (!self || check_put(self, name, type_size(type), count))
-        return;
+        return NULL;
     size_t length = count * type_size(type);
     size_t begin = align_up(self->length);
-    if (reserve(self, begin + length))
-        return;
+    if (reserve(self, begin + length + 1))
+        return NULL;
     if (begin > self->length) /* an empty first column has no bytes yet */
         memset(self->bytes + self->length, 0, begin - self->length);
-    if (length)
-        memcpy(self->bytes + begin, values, length);
     self->length = begin + length;
     entry_t *entry = &self->entries[self->header.count++];
     strcpy(entry->name, name);
     entry->type = type;
     entry->count = count;
     entry->offset = begin;
+    return self->bytes + begin;
+}
+
+void columns_put(columns_writer_t *self, const char *name, column_type_t type, const void *values,
+                 size_t count)
+{
+    uint8_t *place = add_column(self, name, type, count);
+    if (place && count)
+        memcpy(place, values, count * type_size(type));
+}
+
+void *columns_make(columns_writer_t *self, const char *name, column_type_t type, size_t count)
+{
+    uint8_t *place = add_column(self, name, type, count);
+    if (place)
+        memset(place, 0, count * type_size(type));
+    return place;
 }
 
 void columns_put_strings(columns_writer_t *self, const char *name, const char *const *texts,
@@ -181,18 +197,21 @@ int columns_writer_finish(columns_writer_t **writer, uint8_t **bytes, size_t *le
     }
     size_t directory = self->header.count * sizeof(entry_t);
     size_t start = align_up(sizeof(header_t) + directory);
-    uint8_t *out = calloc(1, start + self->length + 1);
+    /* The arrays move up to make room: a payload of hundreds of megabytes is in memory once. */
+    uint8_t *out = realloc(self->bytes, start + self->length + 1);
     if (!out) {
         columns_writer_destroy(writer);
         return error_set(error, ERR_MEMORY, "no memory for a payload of %zu bytes", start);
     }
+    self->bytes = NULL;
+    memmove(out + start, out, self->length);
+    memset(out, 0, start);
+    out[start + self->length] = 0;
     self->header.length = start + self->length;
     for (uint32_t i = 0; i < self->header.count; i++)
         self->entries[i].offset += start;
     memcpy(out, &self->header, sizeof self->header);
     memcpy(out + sizeof self->header, self->entries, directory);
-    if (self->length)
-        memcpy(out + start, self->bytes, self->length);
     *bytes = out;
     *length = start + self->length;
     columns_writer_destroy(writer);

@@ -33,6 +33,9 @@ columns_writer_t *columns_writer_new(const char *kind); /* kind: at most 31 char
 void columns_writer_destroy(columns_writer_t **self);
 void columns_put(columns_writer_t *self, const char *name, column_type_t type, const void *values,
                  size_t count);
+/* As columns_put, but the caller fills the array: zeros until it does, and its place is good until
+ * the next column. NULL after an error, which finish reports. */
+void *columns_make(columns_writer_t *self, const char *name, column_type_t type, size_t count);
 /* Strings: one u8 column `name` with the bytes and one u64 column `name`+"_end" with the ends. */
 void columns_put_strings(columns_writer_t *self, const char *name, const char *const *texts,
                          size_t count);

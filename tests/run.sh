@@ -203,7 +203,7 @@ part_asan() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
     export UBSAN_OPTIONS=print_stacktrace=1
     need asan && programs asan-unit build-asan --exclude-regex mutants &&
-        scripts asan e2e build-asan test_determinism test_cluster test_chaos test_stores
+        scripts asan e2e build-asan test_determinism test_cluster test_chaos test_stores test_memory
     unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
@@ -219,7 +219,8 @@ part_coverage() {
     need coverage || return 0
     find build-coverage -name '*.gcda' -delete
     programs coverage-unit build-coverage
-    scripts coverage e2e build-coverage test_determinism test_cluster test_chaos test_hostile test_stores
+    scripts coverage e2e build-coverage test_determinism test_cluster test_chaos test_hostile \
+        test_stores test_memory
     check "coverage of at least $gate % of the lines" coverage_gate
     grep -h '^lines:' "$logs"/coverage-of*.log | sed 's/^/         /' || true
 }

@@ -119,6 +119,7 @@ void catalog_close(catalog_t **self)
 
 level_t catalog_level(const catalog_t *self) { return self->level; }
 uint32_t catalog_rows(const catalog_t *self) { return self->rows; }
+uint64_t catalog_file_bytes(const catalog_t *self) { return self->file.size; }
 sha256_t catalog_fingerprint(const catalog_t *self) { return self->fingerprint; }
 
 int catalog_check(const catalog_t *self, error_t *error)

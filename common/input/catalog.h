@@ -64,6 +64,7 @@ void catalog_close(catalog_t **self);
 level_t catalog_level(const catalog_t *self);
 uint32_t catalog_rows(const catalog_t *self);
 int catalog_row_valid(const catalog_t *self, uint32_t row); /* 0: left out, see the problems */
+uint64_t catalog_file_bytes(const catalog_t *self);         /* of the metadata file */
 sha256_t catalog_fingerprint(const catalog_t *self); /* of the metadata file: size, sampled hash */
 /* ERR_CHANGED when the metadata file is no longer what was streamed. */
 int catalog_check(const catalog_t *self, error_t *error);

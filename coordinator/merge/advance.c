@@ -20,6 +20,30 @@ void step_report(step_t *self, const char *key, json_t *value)
     json_object_set_new(self->checkpoint.report, key, value);
 }
 
+static int has_codes(const job_spec_t *spec, const plan_t *plan)
+{
+    uint32_t k = plan_list_length(spec, plan_largest_partition(plan));
+    return spec->algorithm == ALGORITHM_KMEANS ? coding_pays_centres(plan, spec->k)
+                                               : coding_pays(spec, plan, k);
+}
+
+static int check_memory(const advance_input_t *input, const planned_t *planned, error_t *error)
+{
+    const plan_t *plan = &planned->plan;
+    memory_shape_t shape = {.rows = plan->count,
+                            .dimension = plan->dimension,
+                            .partitions = plan->partition_count,
+                            .largest = plan_largest_partition(plan),
+                            .metadata_bytes = planned->metadata_bytes};
+    if (has_codes(input->spec, plan))
+        shape.code_width = memory_code_width(plan->dimension);
+    for (uint32_t p = 0; p < plan->partition_count; p++)
+        shape.pairs += plan_pairs(plan, p);
+    uint64_t need = memory_need(input->spec, &shape, &input->memory);
+    json_object_set_new(planned->report, "memory_foreseen_bytes", json_integer((json_int_t)need));
+    return memory_check(input->spec, &shape, &input->memory, error);
+}
+
 /* Plans, and makes the checkpoint that a later call would read. */
 static int plan_first(step_t *self, error_t *error)
 {
@@ -32,6 +56,11 @@ static int plan_first(step_t *self, error_t *error)
                            &planned, error);
     if (code != OK)
         return code;
+    code = check_memory(input, &planned, error);
+    if (code != OK) {
+        planned_clear(&planned);
+        return code;
+    }
     checkpoint->plan = planned.plan;
     checkpoint->report = planned.report;
     checkpoint->index_fingerprint = planned.index_fingerprint;

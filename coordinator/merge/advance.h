@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "common/sha256.h"
 #include "coordinator/merge/kept.h"
+#include "coordinator/plan/memory_need.h"
 #include "coordinator/store/spool.h"
 #include "proto/job_spec.h"
 #include "proto/stage.h"
@@ -28,6 +29,7 @@ typedef struct {
     const char *cache_folder;   /* for catalogs; NULL none */
     spool_t *spool;
     kept_t *kept;           /* what the folds before left in memory; NULL none */
+    memory_place_t memory;  /* what the process may take: a job that needs more is refused */
     const atomic_int *stop; /* non-zero: give up soon with ERR_CANCELLED */
     uint64_t matrix_bytes; /* that a worker may use for one partition's distances; 0: the default */
     /* The stage that has finished; first = 1 and nothing else for the very first call. */

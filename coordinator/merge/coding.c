@@ -14,6 +14,8 @@
 #define NEIGHBOURS_LIMIT 256u /* lists that the cells around a row can fill */
 #define ROWS_A_TASK 8192u
 #define ROWS_A_SEGMENT 1024u
+/* The codes of that many bytes stay open from their first reading to their second. */
+#define OPEN_BYTES ((size_t)256 << 20)
 
 int coding_pays(const job_spec_t *spec, const plan_t *plan, uint32_t neighbours)
 {
@@ -112,10 +114,12 @@ typedef struct {
     uint32_t *cell;     /* by slot */
     uint32_t *slot;     /* by place */
     uint32_t *place_of; /* by slot */
-    uint8_t *code;      /* by place, as the residuals */
+    columns_writer_t *writer;
+    uint8_t *code; /* in the writer; by place, as the residuals */
     float *residual_head;
     float *residual;
-    payload_t *results; /* of the tasks, open together: the order is known only from all cells */
+    payload_t *results; /* of the tasks, read twice: the order is known only from all cells */
+    int keep_open;
 } gather_t;
 
 static int open_rotation(gather_t *self, error_t *error)
@@ -139,11 +143,11 @@ static int allocate(gather_t *self, error_t *error)
     self->cell = calloc(n + 1, sizeof *self->cell);
     self->slot = malloc((n + 1) * sizeof *self->slot);
     self->place_of = malloc((n + 1) * sizeof *self->place_of);
-    self->code = calloc(n + 1, self->width[1]);
     self->residual_head = malloc((n + 1) * sizeof *self->residual_head);
     self->residual = malloc((n + 1) * sizeof *self->residual);
     self->results = calloc(self->step->stage.task_count + 1, sizeof *self->results);
-    if (self->cell == NULL || self->slot == NULL || self->place_of == NULL || self->code == NULL ||
+    self->keep_open = n <= OPEN_BYTES / self->width[1];
+    if (self->cell == NULL || self->slot == NULL || self->place_of == NULL ||
         self->residual_head == NULL || self->residual == NULL || self->results == NULL)
         return error_set(error, ERR_MEMORY, "out of memory for the codes of %zu rows", n);
     for (size_t i = 0; i < n; i++)
@@ -159,7 +163,7 @@ static void gather_clear(gather_t *self)
     free(self->cell);
     free(self->slot);
     free(self->place_of);
-    free(self->code);
+    columns_writer_destroy(&self->writer);
     free(self->residual_head);
     free(self->residual);
     payload_close(&self->rotation);
@@ -173,11 +177,18 @@ static size_t slots_of(const stage_t *stage, uint32_t task)
     return slots;
 }
 
+static int open_result(gather_t *self, uint32_t task, error_t *error)
+{
+    payload_t *result = &self->results[task];
+    return result->columns != NULL ? OK
+                                   : result_open(result, self->step->input, task, "coded", error);
+}
+
 static int read_cells(gather_t *self, uint32_t task, error_t *error)
 {
     const stage_t *stage = &self->step->stage;
     const uint32_t *cell;
-    int code = result_open(&self->results[task], self->step->input, task, "coded", error);
+    int code = open_result(self, task, error);
     if (code != OK)
         return code;
     code = payload_u32(&self->results[task], "cell", slots_of(stage, task), &cell, error);
@@ -186,6 +197,8 @@ static int read_cells(gather_t *self, uint32_t task, error_t *error)
     for (uint32_t s = stage->segment_begin[task]; s < stage->segment_begin[task + 1]; s++)
         for (uint32_t slot = stage->segments[s].begin; slot < stage->segments[s].end; slot++)
             self->cell[slot] = *cell++;
+    if (!self->keep_open)
+        payload_close(&self->results[task]);
     return OK;
 }
 
@@ -226,11 +239,14 @@ static int find_order(gather_t *self, error_t *error)
 static int take_codes(gather_t *self, uint32_t task, error_t *error)
 {
     const stage_t *stage = &self->step->stage;
-    const payload_t *result = &self->results[task];
+    payload_t *result = &self->results[task];
     size_t slots = slots_of(stage, task), width = self->width[1];
-    const void *codes;
+    const void *codes = NULL;
     const float *head, *whole;
-    int code = columns_get(result->columns, "code", COLUMN_U8, slots * width, &codes, NULL, error);
+    int code = open_result(self, task, error);
+    if (code != OK)
+        return code;
+    code = columns_get(result->columns, "code", COLUMN_U8, slots * width, &codes, NULL, error);
     if (code == OK)
         code = payload_f32(result, "residual_head", slots, &head, error);
     if (code == OK)
@@ -246,25 +262,35 @@ static int take_codes(gather_t *self, uint32_t task, error_t *error)
             self->residual[place] = *whole++;
             from += width;
         }
+    payload_close(result);
     return OK;
 }
 
-static int save(const gather_t *self, coding_t *out, error_t *error)
+/* The codes go from the results straight into the payload, which is the largest of a job. */
+static int begin_codes(gather_t *self, error_t *error)
 {
     size_t n = self->step->checkpoint.plan.count;
+    self->writer = columns_writer_new("codes");
+    columns_put(self->writer, "width", COLUMN_U32, self->width, 2);
+    columns_put(self->writer, "scale", COLUMN_F64, self->scale, 1);
+    columns_put(self->writer, "stretch", COLUMN_F64, self->stretch, 1);
+    self->code = columns_make(self->writer, "code", COLUMN_U8, n * self->width[1]);
+    return self->code != NULL ? OK : error_set(error, ERR_MEMORY, "out of memory for %zu codes", n);
+}
+
+static int save_order(const gather_t *self, sha256_t *out, error_t *error)
+{
     columns_writer_t *order = columns_writer_new("order");
-    columns_put(order, "slot", COLUMN_U32, self->slot, n);
-    int code = payload_save(self->step->input, &order, &out->order, error);
-    if (code != OK)
-        return code;
-    columns_writer_t *codes = columns_writer_new("codes");
-    columns_put(codes, "width", COLUMN_U32, self->width, 2);
-    columns_put(codes, "scale", COLUMN_F64, self->scale, 1);
-    columns_put(codes, "stretch", COLUMN_F64, self->stretch, 1);
-    columns_put(codes, "code", COLUMN_U8, self->code, n * self->width[1]);
-    columns_put(codes, "residual_head", COLUMN_F32, self->residual_head, n);
-    columns_put(codes, "residual", COLUMN_F32, self->residual, n);
-    return payload_save(self->step->input, &codes, &out->codes, error);
+    columns_put(order, "slot", COLUMN_U32, self->slot, self->step->checkpoint.plan.count);
+    return payload_save(self->step->input, &order, out, error);
+}
+
+static int save_codes(gather_t *self, sha256_t *out, error_t *error)
+{
+    size_t n = self->step->checkpoint.plan.count;
+    columns_put(self->writer, "residual_head", COLUMN_F32, self->residual_head, n);
+    columns_put(self->writer, "residual", COLUMN_F32, self->residual, n);
+    return payload_save(self->step->input, &self->writer, out, error);
 }
 
 int coding_after_encode(step_t *self, coding_t *out, error_t *error)
@@ -279,10 +305,14 @@ int coding_after_encode(step_t *self, coding_t *out, error_t *error)
         code = read_cells(&gather, t, error);
     if (code == OK)
         code = find_order(&gather, error);
+    if (code == OK)
+        code = save_order(&gather, &out->order, error);
+    if (code == OK)
+        code = begin_codes(&gather, error);
     for (uint32_t t = 0; t < self->stage.task_count && code == OK; t++)
         code = take_codes(&gather, t, error);
     if (code == OK)
-        code = save(&gather, out, error);
+        code = save_codes(&gather, &out->codes, error);
     gather_clear(&gather);
     return code;
 }

@@ -23,8 +23,6 @@
 #define CODED_QUERY_PAIRS_A_TASK 80000000u
 #define SLOTS_A_SEGMENT 256u
 #define QUERIES_A_SEGMENT 128u
-/* Enough that four fifths of the tree need no search; a wider list costs memory and merge time. */
-#define NEIGHBOURS_MIN 31u
 
 typedef struct {
     step_t *step;
@@ -46,10 +44,7 @@ typedef struct {
 
 static uint32_t neighbour_count(const job_spec_t *spec, const plan_t *plan)
 {
-    uint32_t k = job_spec_min_samples(spec) - 1, most = plan_largest_partition(plan) - 1;
-    if (k < NEIGHBOURS_MIN)
-        k = NEIGHBOURS_MIN;
-    return k < most ? k : most;
+    return plan_list_length(spec, plan_largest_partition(plan));
 }
 
 static int all_noise(step_t *self, advance_output_t *out, error_t *error)

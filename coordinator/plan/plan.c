@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Enough that four fifths of the tree need no search; a wider list costs memory and merge time. */
+#define NEIGHBOURS_MIN 31u
+
 int plan_init(plan_t *self, uint32_t count, uint32_t partitions, int with_days, error_t *error)
 {
     *self = (plan_t){.count = count, .partition_count = partitions};
@@ -148,4 +151,12 @@ uint64_t plan_pairs(const plan_t *self, uint32_t partition)
         pairs += high - low;
     }
     return pairs;
+}
+
+uint32_t plan_list_length(const job_spec_t *spec, uint32_t largest)
+{
+    uint32_t k = job_spec_min_samples(spec) - 1, most = largest - 1;
+    if (k < NEIGHBOURS_MIN)
+        k = NEIGHBOURS_MIN;
+    return k < most ? k : most;
 }

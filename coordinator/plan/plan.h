@@ -5,6 +5,7 @@
 #define STAGE4_COORDINATOR_PLAN_PLAN_H
 
 #include "common/error.h"
+#include "proto/job_spec.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -34,5 +35,8 @@ uint32_t plan_largest_partition(const plan_t *self);
 /* How many pairs (row, other row) the partition has in all: its size squared, or what lies in the
  * window's band. */
 uint64_t plan_pairs(const plan_t *self, uint32_t partition);
+
+/* How many neighbours of each row hdbscan lists, in partitions of up to `largest` rows. */
+uint32_t plan_list_length(const job_spec_t *spec, uint32_t largest);
 
 #endif

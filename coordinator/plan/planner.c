@@ -119,6 +119,7 @@ static int make_plan(planner_t *self, const atomic_int *stop, planned_t *out, er
         return code;
     out->index_fingerprint = flat_index_fingerprint(self->index);
     out->metadata_fingerprint = catalog_fingerprint(self->catalog);
+    out->metadata_bytes = catalog_file_bytes(self->catalog);
     out->report = write_report(self, &out->plan);
     return out->report != NULL ? OK : error_set(error, ERR_MEMORY, "out of memory for a report");
 }

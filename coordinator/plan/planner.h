@@ -16,7 +16,8 @@ typedef struct {
     plan_t plan;
     sha256_t index_fingerprint;
     sha256_t metadata_fingerprint;
-    json_t *report; /* rows, left_out, problems, selected, undated, partitions */
+    uint64_t metadata_bytes; /* of the file */
+    json_t *report;          /* rows, left_out, problems, selected, undated, partitions */
 } planned_t;
 
 /* ERR_INPUT: nothing matches, or too much is wrong; ERR_USAGE: a parameter over what is there. */

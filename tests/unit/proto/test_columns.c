@@ -51,6 +51,29 @@ static void what_is_put_comes_back(void **state)
     free(bytes);
 }
 
+static void an_array_that_is_filled_in_place_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    uint8_t *bytes[2];
+    size_t length[2];
+    uint32_t values[5000] = {0};
+    values[4321] = 7;
+    for (int made = 0; made < 2; made++) {
+        columns_writer_t *writer = columns_writer_new("sample");
+        columns_put(writer, "first", COLUMN_U8, "x", 1);
+        if (made)
+            ((uint32_t *)columns_make(writer, "values", COLUMN_U32, 5000))[4321] = 7;
+        else
+            columns_put(writer, "values", COLUMN_U32, values, 5000);
+        columns_put(writer, "last", COLUMN_U8, "y", 1);
+        assert_int_equal(columns_writer_finish(&writer, &bytes[made], &length[made], NULL), OK);
+    }
+    assert_int_equal(length[0], length[1]);
+    assert_memory_equal(bytes[0], bytes[1], length[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
 static void equal_content_gives_equal_bytes(void **state)
 {
     (void)state;
@@ -150,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_put_comes_back),
+        cmocka_unit_test(an_array_that_is_filled_in_place_gives_the_same_bytes),
         cmocka_unit_test(equal_content_gives_equal_bytes),
         cmocka_unit_test(a_wrong_question_is_answered_by_name),
         cmocka_unit_test(a_column_cannot_be_put_twice),
