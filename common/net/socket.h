@@ -60,7 +60,8 @@ void net_socket_close(net_socket_t **self);
 const char *net_socket_endpoint(const net_socket_t *self);
 
 /* Copies the frames. `to` for routers, NULL for dealers. ERR_UNAVAILABLE: the peer is gone, or a
- * dealer has no connection; ERR_BUSY: its queue is full. Nothing is sent then. */
+ * dealer has no connection; ERR_BUSY: its queue is full. Nothing is sent then. A router learns by
+ * receiving that a peer has gone: until then a full queue stays ERR_BUSY. */
 int net_send(net_socket_t *self, const net_peer_t *to, const net_frame_t *frames, size_t count,
              error_t *error);
 /* 1 and a message, else 0 at once. Messages of no or more than NET_FRAME_LIMIT frames are dropped.
