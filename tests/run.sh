@@ -63,10 +63,12 @@ count() {
     failed=$((failed + $2))
 }
 
+# give_up_on NAME LOG: what failed comes first, then the end of what was printed.
 give_up_on() {
     count 0 1
     failures+=("$1")
-    tail -n 60 "$2" | sed 's/^/    /'
+    { grep -nE 'FAILED|ERROR:|: error|LINE   ' "$2" | head -n 20; echo ...; tail -n 40 "$2"; } |
+        cut -c 1-400 | sed 's/^/    /'
 }
 
 # check NAME COMMAND...: one check, its output kept; shown when it fails. Exit status 77: skipped.

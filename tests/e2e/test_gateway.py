@@ -435,9 +435,13 @@ def the_log_has_one_line_a_request_and_no_values():
     ask("GET", "/clusters?entity=" + secret, headers={"X-Request-ID": "log-test-1"})
     ask("GET", "/clusters/" + secret, headers={"X-Request-ID": "log-test-2"})
     ask("GET", "/clusters?%s=1" % secret, headers={"X-Request-ID": "log-test-3"})
-    log = next(Setup.cluster.folder.glob("*-stage4-gateway.log")).read_text()
-    lines = [json.loads(line) for line in log.splitlines()]
-    mine = [line for line in lines if line.get("request_id", "").startswith("log-test")]
+    path = next(Setup.cluster.folder.glob("*-stage4-gateway.log"))
+
+    def logged():  # a line is written once its answer has gone out
+        lines = [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+        return [line for line in lines if line.get("request_id", "").startswith("log-test")]
+    Setup.cluster.wait_for(lambda: len(logged()) == 3, 10, "three lines in the log")
+    log, mine = path.read_text(), logged()
     assert [line["status"] for line in mine] == [200, 404, 400], mine
     assert [line["route"] for line in mine] == ["/clusters", "/clusters/{id}", "/clusters"]
     assert secret not in log and str(DATA) not in json.dumps(mine)
