@@ -3,18 +3,17 @@
 #
 #   tests/run.sh [--only PART]... [--no-setup]
 #
-#   --only PART  lint | unit | asan | coverage | e2e | oracle | sim; may be given several times
+#   --only PART  lint | unit | e2e | oracle | checked | sim; may be given several times
 #   --no-setup   do not run deploy/setup.sh first
 #
 # Parts: lint checks the sources; unit builds the release preset and runs its test programs (sim: the
 # simulated cluster alone); e2e runs tests/e2e on real processes; oracle compares with scikit-learn
-# and a plain reference; asan repeats unit (but for the mutants of the simulation) and the e2e tests of
-# command line, gateway and hostile input under AddressSanitizer and UBSan; coverage repeats unit and
-# the e2e tests of command line and gateway with gcov, prints the share of lines that ran and fails
-# under 80 %.
+# and a plain reference; checked repeats unit and e2e (but for what compares instruction sets
+# and what measures memory) under AddressSanitizer, UBSan and gcov, prints the share of
+# lines that ran and fails under 80 %.
 #
 # Environment:
-#   STAGE4_JOBS  processes at once (default: number of processors)
+#   STAGE4_JOBS  compilers, and test programs and scripts, at once (default: number of processors)
 #   STAGE4_DATA  a folder of labelled sets for the oracle tests (default: ../shared/data, if there)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,7 +21,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 jobs=${STAGE4_JOBS:-$(nproc)}
 gate=80
 folders=(common proto coordinator worker gateway cli)
-all_parts=(lint unit e2e oracle asan coverage)
+all_parts=(lint unit e2e oracle checked)
 parts=()
 setup=yes
 passed=0
@@ -55,8 +54,9 @@ read_options() {
 
 seconds_since() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'; }
 
-# line WORD NAME STARTED
-line() { printf '%-8s %-48s %8s s\n' "$1" "$2" "$(seconds_since "$3")"; }
+# took WORD NAME SECONDS; line WORD NAME STARTED
+took() { printf '%-8s %-48s %8s s\n' "$@"; }
+line() { took "$1" "$2" "$(seconds_since "$3")"; }
 
 count() {
     passed=$((passed + $1))
@@ -129,37 +129,47 @@ programs() {
 }
 
 # scripts PART FOLDER BUILD [NAME]...: tests/FOLDER/test_* but for those NAMEs; each is a program that
-# says "N passed, N failed" last.
+# says "N passed, N failed" last. As many at once as there are jobs: much of their time is waiting.
 scripts() {
-    local part=$1 folder=$2 build=$3 file name
+    local part=$1 folder=$2 build=$3 file name names=()
     shift 3
-    for file in "tests/$folder"/test_*; do
-        [[ -f $file ]] || continue
+    for file in "tests/$folder"/test_*.py; do
         [[ " $* " != *" $(basename "${file%.*}") "* ]] || continue
         name="$part $(basename "$file")"
-        case $file in
-            *.py) script "$name" "$build" "${STAGE4_DEPS:-.deps}/venv/bin/python" "$file" ;;
-            *.sh) script "$name" "$build" bash "$file" ;;
-        esac
+        names+=("$name")
+        while (($(jobs -rp | wc -l) >= jobs)); do wait -n || true; done
+        STAGE4_BUILD=$PWD/$build run_script "$(log_of "$name")" \
+            "${STAGE4_DEPS:-.deps}/venv/bin/python" "$file" &
     done
+    wait
+    for name in "${names[@]}"; do report_script "$name"; done
 }
 
-script() {
-    local name=$1 build=$2 log started status=0 tally good=0 bad=0
-    shift 2
-    log=$logs/${name//[ \/]/-}.log
+log_of() { printf '%s/%s.log' "$logs" "${1//[ \/]/-}"; }
+
+# run_script LOG COMMAND...: leaves the exit status and the seconds in LOG.end.
+run_script() {
+    local log=$1 started status=0
+    shift
     started=$(date +%s.%N)
-    STAGE4_BUILD=$PWD/$build "$@" >"$log" 2>&1 </dev/null || status=$?
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    echo "$status $(seconds_since "$started")" >"$log.end"
+}
+
+report_script() {
+    local name=$1 log status seconds tally good=0 bad=0
+    log=$(log_of "$name")
+    read -r status seconds <"$log.end"
     tally=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1 || true)
     if [[ -n $tally ]]; then read -r good _ bad _ <<<"$tally"; fi
     if ((status == 77)); then
-        line skipped "$name" "$started"
+        took skipped "$name" "$seconds"
         tail -n 1 "$log" | sed 's/^/    /'
     elif ((status == 0 && good > 0 && bad == 0)); then
-        line ok "$name: $good" "$started"
+        took ok "$name: $good" "$seconds"
         count "$good" 0
     else
-        line FAILED "$name" "$started"
+        took FAILED "$name" "$seconds"
         count "$good" "$((bad > 0 ? bad - 1 : 0))"
         give_up_on "$name" "$log"
     fi
@@ -201,28 +211,22 @@ part_oracle() {
     need release && scripts oracle oracle build
 }
 
-part_asan() {
-    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
-    export UBSAN_OPTIONS=print_stacktrace=1
-    need asan && programs asan-unit build-asan --exclude-regex mutants &&
-        scripts asan e2e build-asan test_determinism test_cluster test_chaos test_stores test_memory
-    unset ASAN_OPTIONS UBSAN_OPTIONS
-}
-
 coverage_gate() {
     local filters=() folder
     for folder in "${folders[@]}"; do filters+=(--filter "$folder/"); done
-    gcovr --root . --object-directory build-coverage "${filters[@]}" -j "$jobs" \
+    gcovr --root . --object-directory build-checked "${filters[@]}" -j "$jobs" \
         --exclude-unreachable-branches --print-summary --txt "$logs/coverage.txt" \
         --fail-under-line "$gate"
 }
 
-part_coverage() {
-    need coverage || return 0
-    find build-coverage -name '*.gcda' -delete
-    programs coverage-unit build-coverage
-    scripts coverage e2e build-coverage test_determinism test_cluster test_chaos test_hostile \
-        test_stores test_memory
+part_checked() {
+    need checked || return 0
+    find build-checked -name '*.gcda' -delete
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
+    export UBSAN_OPTIONS=print_stacktrace=1
+    programs checked-unit build-checked
+    scripts checked e2e build-checked test_determinism test_memory
+    unset ASAN_OPTIONS UBSAN_OPTIONS
     check "coverage of at least $gate % of the lines" coverage_gate
     grep -h '^lines:' "$logs"/coverage-of*.log | sed 's/^/         /' || true
 }

@@ -156,8 +156,10 @@ static int explain_absence(const gateway_context_t *context, const char *job_id,
         return code;
     json_t *status = json_loads(answer, 0, NULL);
     const char *state = json_string_value(json_object_get(status, "state"));
-    code = error_field(error, ERR_CONFLICT, "job_id", "job %s has no results; it is %s", job_id,
-                       state ? state : "in an unknown state");
+    const char *why =
+        json_string_value(json_object_get(json_object_get(status, "error"), "message"));
+    code = error_field(error, ERR_CONFLICT, "job_id", "job %s has no results; it is %s%s%s", job_id,
+                       state ? state : "in an unknown state", why ? ": " : "", why ? why : "");
     json_decref(status);
     free(answer);
     return code;

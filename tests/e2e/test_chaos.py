@@ -10,7 +10,7 @@ import chaos
 import harness
 import servers
 
-PLAIN = not any(word in harness.BUILD.name for word in ("asan", "coverage"))
+PLAIN = harness.BUILD.name != "build-checked"
 SEED = int(os.environ.get("STAGE4_CHAOS_SEED", "1"))
 
 
