@@ -40,9 +40,9 @@ typedef struct {
     uint32_t pid;
     uint32_t threads;
     uint32_t credit;
-    size_t tasks_held;   /* by its last heartbeat */
     uint64_t tasks_done; /* results saved */
     int64_t heard_ms;    /* monotonic */
+    int unreachable;     /* a send found its connection gone; what it said before is still read */
 } worker_peer_t;
 
 /* A client that waits for an answer. */

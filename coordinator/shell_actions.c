@@ -328,7 +328,8 @@ static int describe_task(job_record_t *record, const task_ref_t *ref, task_t *ou
     return 1;
 }
 
-/* A queue that is full hands the task back; a connection that is gone is a worker that left. */
+/* A queue that is full hands the task back. A connection that is gone is a worker that left: it may
+ * have said goodbye, so the task stays with it until that is read (shell_read_workers). */
 static void act_dispatch(shell_t *self, const core_action_t *action)
 {
     worker_message_t message = {.kind = MSG_TASK};
@@ -342,13 +343,13 @@ static void act_dispatch(shell_t *self, const core_action_t *action)
     }
     core_event_t event = {
         .kind = CORE_EVENT_RETURNED, .worker = action->worker, .ref = action->ref};
-    if (code == ERR_UNAVAILABLE) {
-        event.kind = CORE_EVENT_GOODBYE; /* the core dismisses it */
-        error_set(&event.error, code, "its connection is gone");
-    }
+    worker_peer_t *peer = shell_peer(self, action->worker);
     log_event(self->log, LOG_WARNING, "dispatch_failed", LOG_TEXT("job_id", action->job_id),
               LOG_INT("task", action->ref.task), LOG_TEXT("code", error_name(code)));
-    shell_later(self, &event);
+    if (code == ERR_UNAVAILABLE && peer)
+        peer->unreachable = 1;
+    else
+        shell_later(self, &event);
 }
 
 static void act_lost(shell_t *self, const core_action_t *action)

@@ -99,7 +99,6 @@ static void describe_peer(worker_peer_t *peer, const worker_message_t *message, 
     peer->pid = message->pid;
     peer->threads = message->threads;
     peer->credit = message->credit;
-    peer->tasks_held = 0;
     peer->heard_ms = now_ms;
 }
 
@@ -147,7 +146,6 @@ static void note_progress(shell_t *self, const task_progress_t *progress)
 static void on_heartbeat(shell_t *self, arrival_t *arrival)
 {
     const worker_message_t *message = arrival->message;
-    arrival->peer->tasks_held = message->progress_count;
     for (size_t i = 0; i < message->progress_count; i++)
         note_progress(self, &message->progress[i]);
     core_event_t event = {.kind = CORE_EVENT_HEARTBEAT,
@@ -262,10 +260,31 @@ static void dispatch(shell_t *self, arrival_t *arrival)
     HANDLERS[kind](self, arrival);
 }
 
+/* Those that had not said goodbye; the core dismisses them, which forgets them here. */
+static void give_up_unreachable(shell_t *self)
+{
+    size_t i = 0;
+    while (i < self->peer_count) {
+        core_event_t event = {.kind = CORE_EVENT_GOODBYE, .worker = self->peers[i].handle};
+        if (!self->peers[i].unreachable) {
+            i++;
+            continue;
+        }
+        self->peers[i].unreachable = 0;
+        error_set(&event.error, ERR_UNAVAILABLE, "its connection is gone");
+        shell_feed(self, &event);
+        i = 0; /* the list has changed */
+    }
+}
+
 void shell_read_workers(shell_t *self)
 {
     net_message_t frames;
-    for (int i = 0; i < MESSAGES_A_TURN && net_receive(self->workers, &frames); i++) {
+    int all = 0;
+    for (int i = 0; i < MESSAGES_A_TURN; i++) {
+        all = !net_receive(self->workers, &frames);
+        if (all)
+            break;
         worker_message_t message;
         error_t error = ERROR_INIT;
         arrival_t arrival = {.peer = find_peer(self, &frames.from),
@@ -280,4 +299,6 @@ void shell_read_workers(shell_t *self)
         worker_message_clear(&message);
         net_message_clear(&frames);
     }
+    if (all)
+        give_up_unreachable(self);
 }

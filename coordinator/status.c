@@ -396,7 +396,7 @@ static int by_handle(const void *a, const void *b)
     return (x->handle > y->handle) - (x->handle < y->handle);
 }
 
-static json_t *worker_object(const worker_peer_t *peer, int64_t now_ms)
+static json_t *worker_object(const worker_peer_t *peer, size_t tasks_held, int64_t now_ms)
 {
     json_t *object = json_object();
     set(object, "name", json_string(peer->name));
@@ -406,7 +406,7 @@ static json_t *worker_object(const worker_peer_t *peer, int64_t now_ms)
     set(object, "threads", json_integer(peer->threads));
     set(object, "backend", json_string(peer->backend));
     set(object, "credit", json_integer(peer->credit));
-    set(object, "tasks_held", json_integer((json_int_t)peer->tasks_held));
+    set(object, "tasks_held", json_integer((json_int_t)tasks_held));
     set(object, "tasks_done", json_integer((json_int_t)peer->tasks_done));
     set(object, "last_seen_seconds", json_real((double)(now_ms - peer->heard_ms) / 1000.0));
     return object;
@@ -419,7 +419,10 @@ static json_t *workers_array(shell_t *shell)
     if (shell->peer_count)
         qsort(shell->peers, shell->peer_count, sizeof *shell->peers, by_handle);
     for (size_t i = 0; i < shell->peer_count; i++)
-        json_array_append_new(list, worker_object(&shell->peers[i], clock_monotonic_ms()));
+        json_array_append_new(list,
+                              worker_object(&shell->peers[i],
+                                            core_worker_leases(shell->core, shell->peers[i].handle),
+                                            clock_monotonic_ms()));
     return list;
 }
 

@@ -244,3 +244,9 @@ size_t core_job_count(const core_t *self, job_state_t state)
 }
 
 size_t core_worker_count(const core_t *self) { return self->workers.count; }
+
+size_t core_worker_leases(const core_t *self, uint32_t worker)
+{
+    const worker_t *found = worker_table_find(&self->workers, worker);
+    return found ? found->lease_count : 0;
+}

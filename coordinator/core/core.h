@@ -195,5 +195,6 @@ int core_result(const core_t *self, const char *job_id, uint32_t task, sha256_t 
 int core_task_done(const core_t *self, const char *job_id, uint32_t task);
 size_t core_job_count(const core_t *self, job_state_t state);
 size_t core_worker_count(const core_t *self);
+size_t core_worker_leases(const core_t *self, uint32_t worker); /* tasks it holds */
 
 #endif

@@ -119,7 +119,7 @@ def run_fails(code, words, indices, job):
     place = pathlib.Path(tempfile.mkdtemp(dir=WORK))
     status, _, errors = run(BUILD / "stage4", "run", "--indices", indices, "--output",
                             place / "o.jsonl", *flags_of(job), check=False, timeout=120)
-    lines = [line for line in errors.splitlines() if not line.startswith("{")]
+    lines = harness.error_lines(errors)
     assert status == EXIT[code] and len(lines) == 1 and words in lines[0], (status, errors)
     assert not list(place.iterdir()), list(place.iterdir())
 
@@ -202,7 +202,7 @@ def a_taken_port_is_named_by_every_daemon():
                 ("stage4-coordinator", "--worker-endpoint", "tcp://" + address)]:
             status, _, errors = run(BUILD / program, *common, option, value, check=False,
                                     timeout=60)
-            lines = [line for line in errors.splitlines() if not line.startswith("{")]
+            lines = harness.error_lines(errors)
             assert status == EXIT["ERR_UNAVAILABLE"], (program, status, errors)
             assert len(lines) == 1 and address in lines[0], (program, errors)
         status, _, errors = run(BUILD / "stage4", "serve", *common, "--http-listen", address,
@@ -239,7 +239,7 @@ def a_full_disk_ends_a_run_with_one_line():
         done = small_disk(size, mount, "bash", "-c", 'status=0; "$@" || status=$?; ls -A "$0" >&2;'
                           ' exit $status', mount, BUILD / "stage4", "run", "--indices", DATA,
                           "--output", mount / "o.jsonl", "--embedding-type=entities")
-        lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+        lines = harness.error_lines(done.stderr)
         assert done.returncode == EXIT["ERR_IO"], (size, done.returncode, done.stderr)
         assert "No space left" in lines[0] or "disk is full" in lines[0], (size, lines)
         assert lines[1:] == [], (size, lines)

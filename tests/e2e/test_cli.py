@@ -51,7 +51,7 @@ def names(folder):
 
 def error_line(stderr):
     """The one line of the error; progress and log lines are JSON."""
-    lines = [line for line in stderr.splitlines() if not line.startswith("{")]
+    lines = harness.error_lines(stderr)
     assert len(lines) == 1 and lines[0].startswith("stage4: "), stderr
     return lines[0]
 

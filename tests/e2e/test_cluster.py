@@ -51,6 +51,16 @@ class Service(Cluster):
         """How many tasks the worker said that it holds."""
         return sum(w["tasks_held"] for w in self.ask("info")["workers"] if w["pid"] == pid)
 
+    def kill_at_work(self, worker):
+        """It beats once a second: that it held a task then does not say that it does now."""
+        while True:
+            self.wait_for(lambda: self.tasks_of(worker.pid), 60, "a worker with tasks")
+            worker.send_signal(signal.SIGSTOP)
+            time.sleep(0.3)  # what it had sent is read
+            if self.tasks_of(worker.pid):
+                return self.kill(worker)
+            worker.send_signal(signal.SIGCONT)
+
     def log(self, program):
         return "".join(f.read_text() for f in sorted(self.folder.glob("*-%s.log" % program)))
 
@@ -104,8 +114,7 @@ def a_killed_worker_costs_time_only():
     with Service(big()).begin(1) as service:
         victim = service.with_slow_worker()
         job = service.send(**JOB)["job_id"]
-        service.wait_for(lambda: service.tasks_of(victim.pid), 60, "a worker with tasks")
-        service.kill(victim)
+        service.kill_at_work(victim)
         report = service.wait_state(job, "completed")["report"]
         assert sha256(service.jsonl(job)) == expected
         assert report["workers_lost"] == 1 and report["retries"] >= 1, report

@@ -58,7 +58,7 @@ def run_fails(status, words, folder, *arguments, output=None, **keywords):
         [str(BUILD / "stage4"), "run", "--indices", str(folder), "--embedding-type", "storylines",
          "--output", str(output), *map(str, arguments)],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, **keywords)
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    lines = harness.error_lines(done.stderr)
     assert done.returncode == status and len(lines) == 1 and words in lines[0], (
         done.returncode, status, words, done.stderr)
     assert not list(place.iterdir()), list(place.iterdir())
