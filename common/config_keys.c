@@ -99,6 +99,8 @@ static const config_key_t KEYS[] = {
      "only items of that day or earlier", NULL, 0, 0},
     {"include_metadata", CONFIG_SWITCH, JOB, "false", NULL,
      "pass each member's whole Stage 3 metadata through", NULL, 0, 0},
+    {"quality", CONFIG_TEXT, JOB, NULL, "MEASURES",
+     "work out silhouette for the report (compares up to 1,000 members with all)", NULL, 0, 0},
     {"max_bad_fraction", CONFIG_REAL, JOB, "0.01", "FRACTION",
      "share of unusable rows beyond which the job fails", NULL, 0, 0},
     {"as_of", CONFIG_TEXT, JOB, NULL, "TIME",

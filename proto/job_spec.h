@@ -18,6 +18,7 @@
 typedef enum { ALGORITHM_HDBSCAN, ALGORITHM_KMEANS, ALGORITHM_AGGLOMERATIVE } algorithm_t;
 #define ALGORITHM_COUNT 3
 typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
+typedef enum { QUALITY_SILHOUETTE = 1 } quality_t;
 typedef enum { SEEDING_PLUS_PLUS, SEEDING_RANDOM } seeding_t;
 typedef enum { SELECTION_EOM, SELECTION_LEAF } selection_t;
 typedef enum { LINKAGE_AVERAGE, LINKAGE_COMPLETE, LINKAGE_SINGLE, LINKAGE_WARD } linkage_method_t;
@@ -50,6 +51,7 @@ typedef struct {
     int64_t as_of_ms;   /* metadata.timestamp of the output; TIME_NONE: time of submission */
     uint32_t dimension; /* 768 */
     uint32_t priority;  /* 0 to 9, 5; higher ones start, and are given workers, first */
+    unsigned quality;   /* set of quality_t that are worked out for the report */
     /* "params" of hdbscan */
     uint32_t min_cluster_size;        /* 5, >= 2 */
     uint32_t min_samples;             /* 0: as min_cluster_size; counts the point itself */

@@ -12,6 +12,7 @@ const char *const METRIC_NAMES[] = {"cosine", "euclidean", NULL};
 const char *const LINKAGE_NAMES[] = {"average", "complete", "single", "ward", NULL};
 static const char *const LEVEL_NAMES[] = {"documents", "events", "entities", "storylines", NULL};
 static const char *const SELECTION_NAMES[] = {"eom", "leaf", NULL};
+static const char *const QUALITY_NAMES[] = {"silhouette", NULL};
 static const char *const SEEDING_NAMES[] = {"k-means++", "random", NULL};
 static const char *const PARTITION_NAMES[] = {"domain", "event_type", "entity_type", NULL};
 
@@ -43,6 +44,8 @@ static const field_t JOB_FIELDS[] = {
      "entity_type (entities)."},
     {"priority", "priority", FIELD_COUNT, FIELD_PRESENTATION, AT(priority), 0, 9, NULL,
      "Higher ones start first, and are given workers first; equal ones take turns."},
+    {"quality", "quality", FIELD_SET, FIELD_PRESENTATION, AT(quality), 0, 0, QUALITY_NAMES,
+     "Measures that take time, for the report: the silhouette of up to 1,000 members."},
     {"window_days", "window_days", FIELD_DAYS, 0, AT(window_days), 0, 36500, NULL,
      "Only items at most so many days apart can be neighbours; null is no window."},
 };

@@ -50,6 +50,11 @@
  *                  similarity f32[m] (of each member to the centroid, dot product, members in order),
  *                  typical u32[c*TYPICAL_COUNT] (slots by falling similarity, then slot; UINT32_MAX
  *                  pads)
+ * kind "sample"    input of `silhouette`: slot u32[s], cluster u32[s] that each is a member of
+ * kind "silhouette" result of a `silhouette` task over clusters [begin, end): own f64[s], the mean
+ *                  distance, in the metric, of each of the sample to the others of its cluster (-1
+ *                  when that is not of the task, or has no others); other f64[s], the least mean
+ *                  distance to the members of another cluster of the task (INFINITY none)
  * kind "labels"    end of clustering: label i32[n] (cluster number over all partitions, -1 noise),
  *                  strength f32[n], outlier f32[n] (GLOSH; 0 but for hdbscan), cluster_partition u32[C],
  *                  persistence f64[C] (stability; 0 for

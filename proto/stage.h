@@ -14,14 +14,15 @@
 
 /*    name             wire name     what a segment [begin, end) counts */
 #define TASK_KINDS(X)                                                                              \
-    X(TASK_KNN, "knn")             /* slots of one partition; places when there are codes */       \
-    X(TASK_REACH, "reach")         /* positions in reach_in.query, all of one partition */         \
-    X(TASK_SEED, "seed")           /* slots: a whole partition */                                  \
-    X(TASK_ASSIGN, "assign")       /* slots of one partition */                                    \
-    X(TASK_SUMMARISE, "summarise") /* clusters in members */                                       \
-    X(TASK_ROTATE, "rotate")       /* slots: any; the sample is of all */                          \
-    X(TASK_ENCODE, "encode")       /* slots of one partition */                                    \
-    X(TASK_LINKAGE, "linkage")     /* slots: a whole partition */
+    X(TASK_KNN, "knn")               /* slots of one partition; places when there are codes */     \
+    X(TASK_REACH, "reach")           /* positions in reach_in.query, all of one partition */       \
+    X(TASK_SEED, "seed")             /* slots: a whole partition */                                \
+    X(TASK_ASSIGN, "assign")         /* slots of one partition */                                  \
+    X(TASK_SUMMARISE, "summarise")   /* clusters in members */                                     \
+    X(TASK_ROTATE, "rotate")         /* slots: any; the sample is of all */                        \
+    X(TASK_ENCODE, "encode")         /* slots of one partition */                                  \
+    X(TASK_LINKAGE, "linkage")       /* slots: a whole partition */                                \
+    X(TASK_SILHOUETTE, "silhouette") /* clusters in members */
 
 typedef enum {
 #define X(name, wire) name,

@@ -96,10 +96,15 @@ static int after_encode(step_t *self, advance_output_t *out, error_t *error)
 static int fold(step_t *self, advance_output_t *out, error_t *error)
 {
     static int (*const FOLDS[TASK_KIND_COUNT])(step_t *, advance_output_t *, error_t *) = {
-        [TASK_KNN] = hdbscan_after_knn,   [TASK_REACH] = hdbscan_after_reach,
-        [TASK_SEED] = kmeans_after_seed,  [TASK_ASSIGN] = kmeans_after_assign,
-        [TASK_SUMMARISE] = summarise_end, [TASK_ROTATE] = coding_after_rotate,
-        [TASK_ENCODE] = after_encode,     [TASK_LINKAGE] = agglomerative_after_linkage,
+        [TASK_KNN] = hdbscan_after_knn,
+        [TASK_REACH] = hdbscan_after_reach,
+        [TASK_SEED] = kmeans_after_seed,
+        [TASK_ASSIGN] = kmeans_after_assign,
+        [TASK_SILHOUETTE] = quality_end,
+        [TASK_SUMMARISE] = summarise_end,
+        [TASK_ROTATE] = coding_after_rotate,
+        [TASK_ENCODE] = after_encode,
+        [TASK_LINKAGE] = agglomerative_after_linkage,
     };
     int code = read_stage(self, error);
     if (code == OK)

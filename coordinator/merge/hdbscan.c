@@ -8,6 +8,7 @@
 #include "coordinator/merge/hierarchy.h"
 #include "coordinator/merge/neighbours.h"
 #include "coordinator/merge/steps.h"
+#include "coordinator/merge/validity.h"
 
 #include "proto/payload.h"
 
@@ -339,6 +340,25 @@ static void report_tree(tree_t *self, const boruvka_state_t *state)
     step_report(self->step, "neighbours", json_integer(self->neighbours.lists.k));
 }
 
+/* With one cluster there is nothing that it could be separated from. */
+static int report_validity(tree_t *self, const boruvka_state_t *state,
+                           const clustering_t *clustering, error_t *error)
+{
+    double mean;
+    if (clustering->cluster_count < 2)
+        return OK;
+    double *validity = malloc(clustering->cluster_count * sizeof *validity);
+    if (validity == NULL)
+        return error_set(error, ERR_MEMORY, "out of memory to measure %u clusters",
+                         clustering->cluster_count);
+    int code = validity_measure(state->forest, state->forest_count, self->step->input->spec->metric,
+                                clustering, validity, &mean, error);
+    if (code == OK)
+        quality_report(self->step, "dbcv", json_real(mean));
+    free(validity);
+    return code;
+}
+
 static int cut_tree(tree_t *self, advance_output_t *out, error_t *error)
 {
     boruvka_state_t state = boruvka_state(self->boruvka);
@@ -354,6 +374,9 @@ static int cut_tree(tree_t *self, advance_output_t *out, error_t *error)
                                      plan->partition_count, &options, &clustering, error);
     if (code == OK) {
         report_tree(self, &state); /* after the sort: a sum in a fixed order */
+        code = report_validity(self, &state, &clustering, error);
+    }
+    if (code == OK) {
         code = summarise_begin(self->step, &clustering, out, error);
     }
     clustering_clear(&clustering);

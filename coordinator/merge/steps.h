@@ -35,8 +35,31 @@ int agglomerative_after_linkage(step_t *self, advance_output_t *out, error_t *er
 /* The minimum spanning forest of the distances, from hdbscan.c. */
 int agglomerative_after_tree(step_t *self, edge_t *forest, size_t count, advance_output_t *out,
                              error_t *error);
+/* Payloads of a clustering that is done. */
+typedef struct {
+    sha256_t labels;
+    sha256_t members;
+} labelled_t;
+
+/* quality.c: how good the clusters are, where the job asks; then the summaries. */
+int quality_wanted(const job_spec_t *spec, const clustering_t *clustering);
+int quality_begin(step_t *self, const clustering_t *clustering, const labelled_t *labelled,
+                  advance_output_t *out, error_t *error);
+int quality_end(step_t *self, advance_output_t *out, error_t *error);
+/* One measure into the report's "quality"; takes the reference. */
+void quality_report(step_t *self, const char *measure, json_t *value);
 /* summarise.c: the labels are known. */
 int summarise_begin(step_t *self, const clustering_t *clustering, advance_output_t *out,
+                    error_t *error);
+/* The labelled payloads, and "side", of the state between. */
+int summarise_labelled(step_t *self, labelled_t *out, error_t *error);
+/* Leaves a stage over clusters, as `cutter` has cut them. Its state is what comes after labels. */
+int summarise_leave(step_t *self, task_cutter_t *cutter, const labelled_t *labelled,
+                    const char *phase, advance_output_t *out, error_t *error);
+/* Tasks of about so many members; `sample` vectors are compared with each. */
+void summarise_cut(const clustering_t *clustering, uint64_t sample, task_cutter_t *cutter);
+/* From a stage over clusters to the summaries, of the same clusters a task. */
+int summarise_again(step_t *self, const labelled_t *labelled, advance_output_t *out,
                     error_t *error);
 int summarise_end(step_t *self, advance_output_t *out, error_t *error);
 

@@ -40,8 +40,8 @@ static int save_members(const step_t *self, const clustering_t *clustering, sha2
     return code;
 }
 
-static int leave_outcome(step_t *self, const sha256_t *labels, const sha256_t *members,
-                         advance_output_t *out, error_t *error)
+static int leave_outcome(step_t *self, const labelled_t *labelled, advance_output_t *out,
+                         error_t *error)
 {
     uint32_t tasks = self->stage.task_count;
     uint32_t *segment_begin = malloc(((size_t)tasks + 1) * sizeof *segment_begin);
@@ -53,8 +53,8 @@ static int leave_outcome(step_t *self, const sha256_t *labels, const sha256_t *m
         segment_begin[t + 1] = self->stage.segments[self->stage.segment_begin[t + 1] - 1].end;
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "outcome");
     if (writer != NULL) {
-        columns_put_sha(writer, "labels", labels);
-        columns_put_sha(writer, "members", members);
+        columns_put_sha(writer, "labels", &labelled->labels);
+        columns_put_sha(writer, "members", &labelled->members);
         columns_put(writer, "summary", COLUMN_U8, self->input->results,
                     tasks * sizeof *self->input->results);
         columns_put(writer, "segment_begin", COLUMN_U32, segment_begin, (size_t)tasks + 1);
@@ -78,49 +78,75 @@ static void report_clustering(step_t *self, const clustering_t *clustering)
 
 /* One segment a task, so that a summary covers clusters [begin, end): clusters are gathered up to
  * the task size here and never cut. */
-static void cut_clusters(const clustering_t *clustering, task_cutter_t *cutter)
+void summarise_cut(const clustering_t *clustering, uint64_t sample, task_cutter_t *cutter)
 {
     uint32_t begin = 0;
     uint64_t members = 0;
     for (uint32_t c = 0; c < clustering->cluster_count; c++) {
         uint32_t size = clustering->cluster_size[c];
         if (c > begin && members + size > MEMBERS_A_TASK) {
-            task_cutter_add(cutter, 0, begin, c, members);
+            task_cutter_add(cutter, 0, begin, c, members * sample);
             begin = c;
             members = 0;
         }
         members += size;
     }
-    task_cutter_add(cutter, 0, begin, clustering->cluster_count, members);
+    task_cutter_add(cutter, 0, begin, clustering->cluster_count, members * sample);
+}
+
+int summarise_leave(step_t *self, task_cutter_t *cutter, const labelled_t *labelled,
+                    const char *phase, advance_output_t *out, error_t *error)
+{
+    task_cutter_input(cutter, "plan", &self->checkpoint.plan_sha);
+    task_cutter_input(cutter, "members", &labelled->members);
+    columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
+    if (writer != NULL) {
+        columns_put_sha(writer, "labels", &labelled->labels);
+        columns_put_sha(writer, "members", &labelled->members);
+        columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
+    }
+    snprintf(out->phase, sizeof out->phase, "%s", phase);
+    return checkpoint_leave(self->input, cutter, &writer, out, error);
+}
+
+/* quantum 1: nothing shares a task. */
+static void begin_cut(task_cutter_t *cutter)
+{
+    task_cutter_init(cutter, TASK_SUMMARISE, 1, UINT32_MAX);
 }
 
 int summarise_begin(step_t *self, const clustering_t *clustering, advance_output_t *out,
                     error_t *error)
 {
-    sha256_t labels, members;
+    labelled_t labelled;
     task_cutter_t cutter;
-    int code = save_labels(self, clustering, &labels, error);
+    int code = save_labels(self, clustering, &labelled.labels, error);
     if (code == OK)
-        code = save_members(self, clustering, &members, error);
+        code = save_members(self, clustering, &labelled.members, error);
     if (code != OK)
         return code;
     report_clustering(self, clustering);
     if (clustering->cluster_count == 0) {
         stage_clear(&self->stage);
-        return leave_outcome(self, &labels, &members, out, error);
+        return leave_outcome(self, &labelled, out, error);
     }
-    task_cutter_init(&cutter, TASK_SUMMARISE, 1, UINT32_MAX); /* quantum 1: nothing shares a task */
-    cut_clusters(clustering, &cutter);
-    task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
-    task_cutter_input(&cutter, "members", &members);
-    columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
-    if (writer != NULL) {
-        columns_put_sha(writer, "labels", &labels);
-        columns_put_sha(writer, "members", &members);
-        columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
-    }
-    snprintf(out->phase, sizeof out->phase, "summaries");
-    return checkpoint_leave(self->input, &cutter, &writer, out, error);
+    if (quality_wanted(self->input->spec, clustering))
+        return quality_begin(self, clustering, &labelled, out, error);
+    begin_cut(&cutter);
+    summarise_cut(clustering, 1, &cutter);
+    return summarise_leave(self, &cutter, &labelled, "summaries", out, error);
+}
+
+int summarise_again(step_t *self, const labelled_t *labelled, advance_output_t *out, error_t *error)
+{
+    const stage_t *stage = &self->stage;
+    task_cutter_t cutter;
+    begin_cut(&cutter);
+    for (uint32_t t = 0; t < stage->task_count; t++)
+        for (uint32_t s = stage->segment_begin[t]; s < stage->segment_begin[t + 1]; s++)
+            task_cutter_add(&cutter, 0, stage->segments[s].begin, stage->segments[s].end,
+                            stage->work[t]);
+    return summarise_leave(self, &cutter, labelled, "summaries", out, error);
 }
 
 /* The writer trusts the summaries: their shape is checked while a task can still run again. */
@@ -156,15 +182,19 @@ static int read_side(step_t *self, error_t *error)
     return OK;
 }
 
+int summarise_labelled(step_t *self, labelled_t *out, error_t *error)
+{
+    int code = payload_sha(&self->checkpoint.payload, "labels", &out->labels, error);
+    if (code == OK)
+        code = payload_sha(&self->checkpoint.payload, "members", &out->members, error);
+    return code == OK ? read_side(self, error) : code;
+}
+
 int summarise_end(step_t *self, advance_output_t *out, error_t *error)
 {
-    sha256_t labels, members;
-    int code = payload_sha(&self->checkpoint.payload, "labels", &labels, error);
-    if (code == OK)
-        code = payload_sha(&self->checkpoint.payload, "members", &members, error);
-    if (code == OK)
-        code = read_side(self, error);
+    labelled_t labelled;
+    int code = summarise_labelled(self, &labelled, error);
     for (uint32_t t = 0; t < self->stage.task_count && code == OK; t++)
         code = check_summary(self, t, error);
-    return code == OK ? leave_outcome(self, &labels, &members, out, error) : code;
+    return code == OK ? leave_outcome(self, &labelled, out, error) : code;
 }

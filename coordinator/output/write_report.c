@@ -42,6 +42,7 @@ int write_report_add(write_report_t *self, const cluster_t *cluster, error_t *er
         self->capacity = capacity;
     }
     self->sizes[self->clusters++] = cluster->from.size;
+    self->similarity += cluster->from.intra_similarity * cluster->from.size;
     keep_largest(self, cluster);
     return OK;
 }
@@ -93,13 +94,14 @@ static json_t *summary_object(write_report_t *self)
     char hex[65];
     uint32_t clustered = self->items - self->noise;
     sha256_hex(&self->sha256, hex);
-    return json_pack("{s:I, s:I, s:I, s:f, s:o, s:o, s:s, s:{s:s, s:s, s:I}}", "clusters",
-                     (json_int_t)self->clusters, "items", (json_int_t)self->items, "noise",
-                     (json_int_t)self->noise, "coverage",
-                     self->items ? (double)clustered / self->items : 0.0, "cluster_sizes",
-                     sizes_object(self), "largest", largest_array(self), "primary_entities",
-                     self->entities, "output", "name", self->output_name, "sha256", hex, "bytes",
-                     (json_int_t)self->bytes);
+    return json_pack(
+        "{s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:s, s:{s:s, s:s, s:I}}", "clusters",
+        (json_int_t)self->clusters, "items", (json_int_t)self->items, "noise",
+        (json_int_t)self->noise, "coverage", self->items ? (double)clustered / self->items : 0.0,
+        "intra_cluster_similarity",
+        clustered ? json_real(self->similarity / clustered) : json_null(), "cluster_sizes",
+        sizes_object(self), "largest", largest_array(self), "primary_entities", self->entities,
+        "output", "name", self->output_name, "sha256", hex, "bytes", (json_int_t)self->bytes);
 }
 
 static void add_side(json_t *summary, const side_report_t *side)

@@ -20,6 +20,7 @@ typedef struct {
     uint32_t capacity;
     uint32_t items;
     uint32_t noise;
+    double similarity; /* intra-cluster, times size, summed in the order of the clusters */
     size_t largest_count;
     report_cluster_t largest[REPORT_LARGEST];
     const char *output_name;

@@ -2,7 +2,7 @@
  *
  * Clusters are independent: a thread takes one after the other and reads it piece by piece, twice.
  * Sums are float64 in member order, dot products float64 in a fixed order of lanes. */
-#include "worker/tasks/task_state.h"
+#include "worker/tasks/members_view.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,10 +13,7 @@
 
 typedef struct {
     const task_state_t *state;
-    columns_t *columns;
-    const uint32_t *cluster_begin;
-    const uint32_t *member;
-    size_t clusters;  /* in members */
+    members_view_t members;
     size_t count;     /* of this task */
     uint32_t *number; /* of each cluster of this task: where it is in members */
     size_t *first;    /* and where its members are in `similarity` */
@@ -144,10 +141,10 @@ static void run_cluster(void *context, size_t item, uint32_t thread)
     summarise_t *self = context;
     size_t dimension = self->state->dimension;
     uint32_t number = self->number[item];
-    uint32_t begin = self->cluster_begin[number];
+    uint32_t begin = self->members.begin[number];
     const cluster_t cluster = {self,
-                               self->member + begin,
-                               self->cluster_begin[number + 1] - begin,
+                               self->members.member + begin,
+                               self->members.begin[number + 1] - begin,
                                self->values + thread * PIECE * dimension,
                                self->rows + (size_t)thread * PIECE,
                                self->sums + thread * dimension,
@@ -166,54 +163,6 @@ static void run_cluster(void *context, size_t item, uint32_t thread)
     task_state_advance(self->state, cluster.size);
 }
 
-static int read_members(summarise_t *self, error_t *error)
-{
-    const void *begin;
-    const void *member;
-    size_t count;
-    uint32_t slots = self->state->plan.slots;
-    int code =
-        columns_get(self->columns, "cluster_begin", COLUMN_U32, SIZE_MAX, &begin, &count, error);
-    if (code)
-        return code;
-    if (!count)
-        return error_set(error, ERR_PROTOCOL, "members: cluster_begin is empty");
-    self->cluster_begin = begin;
-    self->clusters = count - 1;
-    code = columns_get(self->columns, "member", COLUMN_U32, SIZE_MAX, &member, &count, error);
-    if (code)
-        return code;
-    self->member = member;
-    if (self->cluster_begin[0] != 0 || self->cluster_begin[self->clusters] != count)
-        return error_set(error, ERR_PROTOCOL, "members: clusters cover %u to %u of %zu members",
-                         self->cluster_begin[0], self->cluster_begin[self->clusters], count);
-    for (size_t c = 0; c < self->clusters; c++) {
-        if (self->cluster_begin[c] >= self->cluster_begin[c + 1])
-            return error_set(error, ERR_PROTOCOL, "members: cluster %zu is empty", c);
-        for (uint32_t i = self->cluster_begin[c]; i < self->cluster_begin[c + 1]; i++) {
-            if (self->member[i] >= slots ||
-                (i > self->cluster_begin[c] && self->member[i] <= self->member[i - 1]))
-                return error_set(error, ERR_PROTOCOL,
-                                 "members: cluster %zu has slot %u; slots must rise, below %u", c,
-                                 self->member[i], slots);
-        }
-    }
-    return OK;
-}
-
-static int check_segments(summarise_t *self, error_t *error)
-{
-    const task_t *task = self->state->task;
-    for (uint32_t s = 0; s < task->segment_count; s++) {
-        const segment_t *segment = &task->segments[s];
-        if (segment->begin > segment->end || segment->end > self->clusters)
-            return error_set(error, ERR_PROTOCOL, "segment of clusters %u to %u: there are %zu",
-                             segment->begin, segment->end, self->clusters);
-        self->count += segment->end - segment->begin;
-    }
-    return OK;
-}
-
 static int prepare(summarise_t *self, size_t *members, error_t *error)
 {
     const task_t *task = self->state->task;
@@ -229,7 +178,7 @@ static int prepare(summarise_t *self, size_t *members, error_t *error)
         for (uint32_t c = task->segments[s].begin; c < task->segments[s].end; c++, place++) {
             self->number[place] = c;
             self->first[place] = *members;
-            *members += self->cluster_begin[c + 1] - self->cluster_begin[c];
+            *members += self->members.begin[c + 1] - self->members.begin[c];
         }
     }
     self->values = malloc(threads * PIECE * dimension * sizeof *self->values);
@@ -276,7 +225,7 @@ static int write_payload(const summarise_t *self, size_t members, uint8_t **payl
 
 static void release(summarise_t *self)
 {
-    columns_close(&self->columns);
+    members_view_close(&self->members);
     free(self->number);
     free(self->first);
     free(self->values);
@@ -293,11 +242,9 @@ int task_summarise(task_state_t *state, uint8_t **payload, size_t *length, error
 {
     summarise_t self = {.state = state};
     size_t members = 0;
-    int code = task_state_input(state, "members", &self.columns, error);
+    int code = members_view_open(&self.members, state, error);
     if (!code)
-        code = read_members(&self, error);
-    if (!code)
-        code = check_segments(&self, error);
+        code = members_view_clusters(&self.members, state->task, &self.count, error);
     if (!code)
         code = prepare(&self, &members, error);
     if (!code)

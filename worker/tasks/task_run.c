@@ -3,9 +3,15 @@
 #include "worker/tasks/task_state.h"
 
 static const task_kind_fn KINDS[TASK_KIND_COUNT] = {
-    [TASK_KNN] = task_knn,       [TASK_REACH] = task_reach,         [TASK_SEED] = task_seed,
-    [TASK_ASSIGN] = task_assign, [TASK_SUMMARISE] = task_summarise, [TASK_ROTATE] = task_rotate,
-    [TASK_ENCODE] = task_encode, [TASK_LINKAGE] = task_linkage,
+    [TASK_KNN] = task_knn,
+    [TASK_REACH] = task_reach,
+    [TASK_SEED] = task_seed,
+    [TASK_ASSIGN] = task_assign,
+    [TASK_SUMMARISE] = task_summarise,
+    [TASK_ROTATE] = task_rotate,
+    [TASK_SILHOUETTE] = task_silhouette,
+    [TASK_ENCODE] = task_encode,
+    [TASK_LINKAGE] = task_linkage,
 };
 
 static int open_plan(task_state_t *state, error_t *error)

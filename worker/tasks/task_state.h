@@ -15,7 +15,7 @@ typedef struct {
     size_t dimension;
 } task_state_t;
 
-/* One file a kind: knn.c, reach.c, seed.c, assign.c, summarise.c, rotate.c, encode.c,
+/* One file a kind: knn.c, reach.c, seed.c, assign.c, summarise.c, silhouette.c, rotate.c, encode.c,
  * linkage.c. */
 typedef int (*task_kind_fn)(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_knn(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
@@ -24,6 +24,7 @@ int task_seed(task_state_t *state, uint8_t **payload, size_t *length, error_t *e
 int task_assign(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_summarise(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 
+int task_silhouette(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_rotate(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_encode(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_linkage(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);

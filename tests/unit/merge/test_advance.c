@@ -402,6 +402,7 @@ static void a_result_that_cannot_be_used_names_its_task(void **state)
         self->spec.algorithm = kmeans                   ? ALGORITHM_KMEANS
                                : wanted == TASK_LINKAGE ? ALGORITHM_AGGLOMERATIVE
                                                         : ALGORITHM_HDBSCAN;
+        self->spec.quality = wanted == TASK_SILHOUETTE ? QUALITY_SILHOUETTE : 0;
         self->spec.k = 4;
         self->spec.n_clusters = 4;
         make(self, 300, 4, 0.01, NULL);
@@ -429,11 +430,16 @@ static void bend(inline_cluster_t *cluster, const stage_t *stage, sha256_t *resu
         return;
     assert_int_equal(spool_get(cluster->spool, INLINE_JOB, &results[0], &bytes, &length, NULL), OK);
     assert_int_equal(columns_open(bytes, length, bent[1], &columns, NULL), OK);
-    column_type_t type = bent[3][0] == 'f' ? COLUMN_F32 : COLUMN_U32;
+    column_type_t type = bent[3][0] == 'f'   ? COLUMN_F32
+                         : bent[3][0] == 'd' ? COLUMN_F64
+                                             : COLUMN_U32;
     assert_int_equal(columns_get(columns, bent[2], type, SIZE_MAX, &values, &count, NULL), OK);
     assert_true(count > 0);
     uint32_t wrong = type == COLUMN_F32 ? 0xbf800000u /* -1 */ : 0x7fffffffu;
-    memcpy(bytes + ((const uint8_t *)values - bytes), &wrong, sizeof wrong);
+    double wrong_too = -2;
+    memcpy(bytes + ((const uint8_t *)values - bytes),
+           type == COLUMN_F64 ? (void *)&wrong_too : (void *)&wrong,
+           type == COLUMN_F64 ? sizeof wrong_too : sizeof wrong);
     columns_close(&columns);
     assert_int_equal(spool_put(cluster->spool, INLINE_JOB, bytes, length, &results[0], NULL), OK);
     free(bytes);
@@ -443,15 +449,24 @@ static void a_result_that_makes_no_sense_names_its_task(void **state)
 {
     fixture_t *self = *state;
     static const char *const BENT[][4] = {
-        {"knn", "knn", "neighbour", "u"},     {"knn", "knn", "d2", "f"},
-        {"reach", "edges", "a", "u"},         {"reach", "edges", "b", "u"},
-        {"reach", "edges", "weight", "f"},    {"seed", "seeds", "centre_slot", "u"},
-        {"assign", "assign", "label", "u"},   {"assign", "assign", "d2", "f"},
-        {"assign", "assign", "touched", "u"}, {"linkage", "merges", "a", "u"},
-        {"linkage", "merges", "b", "u"},      {"linkage", "merges", "merge_begin", "u"},
+        {"knn", "knn", "neighbour", "u"},
+        {"knn", "knn", "d2", "f"},
+        {"reach", "edges", "a", "u"},
+        {"reach", "edges", "b", "u"},
+        {"reach", "edges", "weight", "f"},
+        {"seed", "seeds", "centre_slot", "u"},
+        {"assign", "assign", "label", "u"},
+        {"assign", "assign", "d2", "f"},
+        {"assign", "assign", "touched", "u"},
+        {"linkage", "merges", "a", "u"},
+        {"linkage", "merges", "b", "u"},
+        {"linkage", "merges", "merge_begin", "u"},
+        {"silhouette", "silhouette", "own", "d"},
+        {"silhouette", "silhouette", "other", "d"},
     };
     for (size_t i = 0; i < sizeof BENT / sizeof *BENT; i++) {
         int kmeans = BENT[i][0][0] == 's' || BENT[i][0][0] == 'a';
+        self->spec.quality = QUALITY_SILHOUETTE;
         self->spec.algorithm = kmeans                 ? ALGORITHM_KMEANS
                                : BENT[i][0][0] == 'l' ? ALGORITHM_AGGLOMERATIVE
                                                       : ALGORITHM_HDBSCAN;

@@ -40,7 +40,8 @@ static void the_smallest_job_has_the_documented_defaults(void **state)
               "\"include_metadata\":false,\"max_bad_fraction\":0.01,\"metric\":\"cosine\","
               "\"params\":{\"allow_single_cluster\":false,\"cluster_selection_epsilon\":0,"
               "\"cluster_selection_method\":\"eom\",\"max_cluster_size\":0,\"min_cluster_size\":5,"
-              "\"min_samples\":5},\"partition_by\":[],\"priority\":5,\"window_days\":null}");
+              "\"min_samples\":5},\"partition_by\":[],\"priority\":5,\"quality\":[],"
+              "\"window_days\":null}");
     free(json);
 }
 
@@ -54,7 +55,8 @@ static void every_field_is_read_and_written_back(void **state)
         "\"c\":1.5,\"d\":true},\"include_metadata\":true,\"max_bad_fraction\":0.25,"
         "\"metric\":\"euclidean\",\"params\":{\"init\":\"random\",\"k\":7,"
         "\"max_iterations\":3,\"n_init\":4,\"seed\":9007199254740991,\"tolerance\":1e-05},"
-        "\"partition_by\":[\"domain\",\"event_type\"],\"priority\":9,\"window_days\":0}";
+        "\"partition_by\":[\"domain\",\"event_type\"],\"priority\":9,\"quality\":[\"silhouette\"],"
+        "\"window_days\":0}";
     char *json = canonical(full);
     assert_string_equal(json, full);
     free(json);
