@@ -21,7 +21,7 @@ static int prepare(validity_t *self, const clustering_t *clustering, error_t *er
     self->parent = malloc(slots * sizeof *self->parent);
     self->who = calloc(slots, sizeof *self->who);
     self->sparseness = calloc(clusters, sizeof *self->sparseness);
-    self->separation = malloc(clusters * sizeof *self->separation);
+    self->separation = calloc(clusters, sizeof *self->separation);
     if (!self->parent || !self->who || !self->sparseness || !self->separation)
         return error_set(error, ERR_MEMORY, "out of memory to measure %u clusters",
                          clustering->cluster_count);
