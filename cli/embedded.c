@@ -98,6 +98,8 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
                                                       : memory_of_machine(),
                    .workers = options->workers,
                    .threads = threads_each(options)},
+        .retention_days = options->retention_days,
+        .catalog_days = options->catalog_days,
         .log = options->log,
     };
     self->worker_options = (worker_options_t){

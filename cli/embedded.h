@@ -25,9 +25,11 @@ typedef struct {
     uint64_t memory_limit_mib; /* of all together; 0: what the machine has */
     uint32_t queue_limit;
     uint32_t running_limit;
-    uint64_t matrix_bytes; /* as the coordinator has it */
-    uint32_t retry_limit;  /* 0: as the coordinator has it */
-    log_t *log;            /* borrowed, as is all the text, until embedded_stop */
+    uint64_t matrix_bytes;  /* as the coordinator has it */
+    int32_t retention_days; /* -1: as the coordinator has it; 0: for ever */
+    int32_t catalog_days;
+    uint32_t retry_limit; /* 0: as the coordinator has it */
+    log_t *log;           /* borrowed, as is all the text, until embedded_stop */
 } embedded_options_t;
 
 typedef struct embedded embedded_t;

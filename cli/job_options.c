@@ -8,7 +8,8 @@
 /* The options that are a job's field each, under the same name; the algorithm before its params. */
 static const char *const TEXT_FIELDS[] = {"embedding_type", "algorithm", "metric", "partition_by",
                                           "date_from",      "date_to",   "as_of",  "quality"};
-static const char *const INTEGER_FIELDS[] = {"window_days", "priority", "dimension"};
+static const char *const INTEGER_FIELDS[] = {"window_days", "priority", "retention_days",
+                                             "dimension"};
 
 static int set_texts(const config_t *config, job_spec_t *out, error_t *error)
 {

@@ -43,6 +43,8 @@ static int print_status(const cli_t *cli, const json_t *status)
         fprintf(cli->out, "progress   %.0f %%\n", 100 * job.progress);
     fprintf(cli->out, "level      %s\nalgorithm  %s\nsubmitted  %s\n", job.level, job.algorithm,
             job.submitted_at);
+    if (*text_of(status, "expires_at"))
+        fprintf(cli->out, "expires    %s\n", text_of(status, "expires_at"));
     print_faults(status, cli->out);
     if (job_view_error(status, &error)) {
         fputs("error      ", cli->out);

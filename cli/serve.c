@@ -109,6 +109,8 @@ int cli_serve(const cli_t *cli, error_t *error)
         .running_limit = (uint32_t)config_integer(config, "running_limit"),
         .matrix_bytes = (uint64_t)config_integer(config, "matrix_mib") << 20,
         .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
+        .retention_days = (int32_t)config_integer(config, "retention_days"),
+        .catalog_days = (int32_t)config_integer(config, "catalog_days"),
     };
     char ledger_secret[CONFIG_SECRET_SIZE];
     char results_secret[CONFIG_SECRET_SIZE];

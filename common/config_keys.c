@@ -77,6 +77,8 @@ static const config_key_t KEYS[] = {
      "jobs worked on at once", NULL, 1, 1000},
     {"retry_limit", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE, "3", "N",
      "workers that may die on a task, or fail it, before its job fails", NULL, 1, 1000},
+    {"catalog_days", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE, "30", "N",
+     "days that a cached metadata catalog is kept unused (0: for ever)", NULL, 0, 36500},
     {"log_level", CONFIG_TEXT, DAEMONS | CONFIG_RUN, "info", "LEVEL",
      "debug, info, warning, error or off (run: error)", "LOG_LEVEL", 0, 0},
     /* the job */
@@ -107,6 +109,11 @@ static const config_key_t KEYS[] = {
      "metadata.timestamp of the output (default: the time of submission)", NULL, 0, 0},
     {"priority", CONFIG_INTEGER, JOB, NULL, "N",
      "0 to 9, 5 unless told: higher ones start, and are given workers, first", NULL, 0, 9},
+    {"retention_days", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE | CONFIG_SUBMIT, NULL, "N",
+     "days after its end that a job and its clusters are kept, 90 unless told; 0: for ever "
+     "(submit: "
+     "of this job, unless told as the service has it)",
+     NULL, 0, 36500},
     {"dimension", CONFIG_INTEGER, JOB | CONFIG_INSPECT, "768", "N",
      "dimension the vectors must have", NULL, 1, 2048},
     {"idempotency_key", CONFIG_TEXT, CONFIG_SUBMIT, NULL, "KEY",

@@ -104,7 +104,7 @@ static int open_ledger(shell_t *self, error_t *error)
     return code;
 }
 
-static int open_stores(shell_t *self, error_t *error)
+static int open_stores(shell_t *self, const atomic_int *stop, error_t *error)
 {
     int code = make_folder(self->paths.cache, "state", error);
     if (!code)
@@ -114,6 +114,8 @@ static int open_stores(shell_t *self, error_t *error)
                                       : spool_open(self->paths.spool, &self->spool, error);
     if (!code)
         code = open_ledger(self, error);
+    if (!code)
+        code = shell_claim(self, stop, error);
     if (!code)
         code = merge_thread_new(&self->places, &self->merge, error);
     return code ? code : result_store_open(&self->results_options, 1, &self->results, error);
@@ -158,7 +160,8 @@ static core_t *open_core(const shell_t *self)
 }
 
 /* The endpoints are bound last: nobody is answered before the jobs of yesterday are known. */
-static int open_shell(shell_t *self, const coordinator_options_t *options, error_t *error)
+static int open_shell(shell_t *self, const coordinator_options_t *options, const atomic_int *stop,
+                      error_t *error)
 {
     memset(self, 0, sizeof *self);
     self->options = options;
@@ -175,7 +178,7 @@ static int open_shell(shell_t *self, const coordinator_options_t *options, error
     name_paths(self);
     choose_stores(self);
     self->core = open_core(self);
-    code = open_stores(self, error);
+    code = open_stores(self, stop, error);
     if (!code)
         code = open_sockets(self, error);
     return code ? code : shell_recover(self, error);
@@ -230,6 +233,7 @@ static void turn(shell_t *self)
     shell_read_clients(self);
     tick(self);
     shell_save_stories(self);
+    shell_look_after(self);
 }
 
 static void say_started(const shell_t *self)
@@ -251,12 +255,16 @@ static void say_started(const shell_t *self)
 int coordinator_run(const coordinator_options_t *options, const atomic_int *stop, error_t *error)
 {
     shell_t shell;
-    int code = open_shell(&shell, options, error);
+    int code = open_shell(&shell, options, stop, error);
     if (code)
         goto done;
     say_started(&shell);
-    while (!atomic_load(stop))
+    while (!atomic_load(stop) && !shell.fenced.code)
         turn(&shell);
+    if (shell.fenced.code) {
+        code = error_field(error, ERR_CONFLICT, shell.fenced.field, "%s", shell.fenced.message);
+        goto done;
+    }
     log_event(options->log, LOG_INFO, "coordinator_stopped", LOG_INT("signal", atomic_load(stop)));
 done:
     close_shell(&shell);

@@ -32,10 +32,13 @@ typedef struct {
     uint32_t retry_limit;   /* deaths or failures of a task that fail its job; default 3 */
     memory_place_t memory;  /* a job that needs more is refused */
     net_pipe_t *wake; /* something comes by it when *stop is set; NULL: looked at now and then */
-    log_t *log;       /* borrowed */
+    int32_t retention_days; /* of jobs that have none of their own; 0: for ever, -1: 90 */
+    int32_t catalog_days;   /* cached catalogs that were not used for so long go; 0: never */
+    log_t *log;             /* borrowed */
 } coordinator_options_t;
 
-/* Runs until *stop is set. ERR_CONFLICT when another coordinator holds the state folder;
+/* Runs until *stop is set. ERR_CONFLICT when another coordinator holds the state folder or the
+ * ledger, or takes the ledger over while this one is stopped (it says who);
  * ERR_UNAVAILABLE when an endpoint is taken. */
 int coordinator_run(const coordinator_options_t *options, const atomic_int *stop, error_t *error);
 

@@ -51,6 +51,8 @@ static int run(const config_t *config, const atomic_int *stop, error_t *error)
         .matrix_bytes = (uint64_t)config_integer(config, "matrix_mib") << 20,
         .retry_limit = (uint32_t)config_integer(config, "retry_limit"),
         .memory = {.limit = memory_limit(config)},
+        .retention_days = (int32_t)config_integer(config, "retention_days"),
+        .catalog_days = (int32_t)config_integer(config, "catalog_days"),
         .log = log};
     int code = ledger_configure(config, ledger_secret, &options.ledger, error);
     if (!code)

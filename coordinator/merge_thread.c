@@ -134,12 +134,26 @@ static void run_purge(merge_thread_t *self, merge_work_t *work)
             self->results->verbs->remove_job(self->results, work->job_id, &work->error);
 }
 
+/* What is seen first: the file, then the rows. */
+static void run_remove(merge_thread_t *self, merge_work_t *work)
+{
+    work->error.code = write_remove(self->places->output_folder, work->job_id, &work->error);
+    if (!work->error.code)
+        work->error.code =
+            self->results->verbs->remove_job(self->results, work->job_id, &work->error);
+    if (!work->error.code)
+        work->error.code = spool_remove_job(self->spool, work->job_id, &work->error);
+}
+
 static void run_work(merge_thread_t *self, merge_work_t *work)
 {
-    static void (*const RUN[])(merge_thread_t *, merge_work_t *) = {
-        [MERGE_ADVANCE] = run_advance, [MERGE_WRITE] = run_write, [MERGE_PURGE] = run_purge};
+    static void (*const RUN[])(merge_thread_t *, merge_work_t *) = {[MERGE_ADVANCE] = run_advance,
+                                                                    [MERGE_WRITE] = run_write,
+                                                                    [MERGE_PURGE] = run_purge,
+                                                                    [MERGE_REMOVE] = run_remove};
     work->broken_task = UINT32_MAX;
-    if (atomic_load(&self->stop) || (work->kind != MERGE_PURGE && atomic_load(&work->stop)))
+    int stoppable = work->kind == MERGE_ADVANCE || work->kind == MERGE_WRITE;
+    if (atomic_load(&self->stop) || (stoppable && atomic_load(&work->stop)))
         error_set(&work->error, ERR_CANCELLED, "stopped before it began");
     else
         RUN[work->kind](self, work);

@@ -14,7 +14,7 @@
 
 #include <stdatomic.h>
 
-typedef enum { MERGE_ADVANCE, MERGE_WRITE, MERGE_PURGE } merge_kind_t;
+typedef enum { MERGE_ADVANCE, MERGE_WRITE, MERGE_PURGE, MERGE_REMOVE } merge_kind_t;
 
 /* One piece of work. The first part is filled by the event loop, the second by the thread; while it
  * is away only `stop` may be touched. */

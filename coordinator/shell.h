@@ -3,6 +3,7 @@
  *   coordinator.c    start, event loop, end
  *   shell_recover.c  from the ledger to the core, at the start
  *   shell_actions.c  carries out what the core asks for
+ *   shell_upkeep.c   what is looked after now and then: the ledger's lease, retention, old caches
  *   shell_again.c    jobs that go back: retried ones, and those that have lost a file
  *   shell_workers.c  the worker socket: messages become events
  *   shell_clients.c  the client socket: requests become events, or are answered at once
@@ -94,6 +95,9 @@ typedef struct {
     size_t waiting_count;
     size_t waiting_capacity;
     uint64_t next_request;
+    error_t fenced; /* another coordinator has the ledger: this one ends with that */
+    int64_t renewed_ms;
+    int64_t swept_ms;
     int64_t started_wall_ms;
     int64_t started_ms;
 } shell_t;
@@ -122,7 +126,7 @@ int shell_input_missed(shell_t *self, const char *job_id, const sha256_t *sha256
 /* A worker says that an input arrived damaged: are ours sound? */
 void shell_verify_inputs(shell_t *self, const char *job_id);
 /* The record of an ended job gets back what the ledger has of it. */
-int shell_revive(shell_t *self, job_record_t *record, error_t *error);
+int shell_revive(shell_t *self, job_record_t *record, int retried, error_t *error);
 void shell_load_again(shell_t *self, job_record_t *record);
 void shell_read_report(job_record_t *record, const char *report_json);
 
@@ -130,6 +134,15 @@ int shell_recover(shell_t *self, error_t *error);
 /* Reads and decodes a stage that has tasks into the record. */
 int shell_load_stage(shell_t *self, job_record_t *record, uint32_t number, uint32_t task_count,
                      const sha256_t *stage_sha, const sha256_t *state_sha, error_t *error);
+
+/* shell_upkeep.c */
+/* Becomes the ledger's owner; waits for the lease of another to end unless that is renewed. */
+int shell_claim(shell_t *self, const atomic_int *stop, error_t *error);
+void shell_look_after(shell_t *self);
+/* Did a save tell that we are the owner no more? */
+void shell_notice_fence(shell_t *self, const error_t *error);
+/* When the job is removed, wall clock ms; 0: never, or not ended yet. */
+int64_t shell_expires_ms(const shell_t *self, const job_record_t *record);
 
 void shell_read_workers(shell_t *self);
 worker_peer_t *shell_peer(const shell_t *self, uint32_t handle); /* NULL when it has gone */

@@ -71,6 +71,7 @@ static void done_with(shell_t *self, const core_action_t *action, const sha256_t
     event.lost = action->kind == CORE_ACTION_SAVE_STAGE && error->code &&
                  !strcmp(error->field, SPOOL_PAYLOAD);
     tell_store(record_of(self, action), STORE_LEDGER, error);
+    shell_notice_fence(self, error);
     memcpy(event.job_id, action->job_id, sizeof event.job_id);
     if (error->code) {
         event.error = *error;
@@ -183,7 +184,7 @@ static void act_save_job(shell_t *self, const core_action_t *action)
     error_t error = ERROR_INIT;
     job_record_t *record = record_of(self, action);
     if (record && !record->spec_json)
-        shell_revive(self, record, &error);
+        shell_revive(self, record, action->state != JOB_REMOVING, &error);
     if (error.code)
         ; /* it is tried again */
     else if (!record || !record->spec_json)
@@ -442,6 +443,12 @@ static void act_purge(shell_t *self, const core_action_t *action)
     hand_over(self, record, work, action);
 }
 
+static void act_remove(shell_t *self, const core_action_t *action)
+{
+    job_record_t *record = record_of(self, action);
+    hand_over(self, record, new_work(MERGE_REMOVE, record, action), action);
+}
+
 static void act_stop_advance(shell_t *self, const core_action_t *action)
 {
     job_record_t *record = record_of(self, action);
@@ -484,9 +491,21 @@ static void purged(shell_t *self, job_record_t *record, merge_work_t *work)
     slim(record);
 }
 
+/* Nothing is left but the row. */
+static void removed(shell_t *self, merge_work_t *work)
+{
+    if (!work->error.code)
+        work->error.code =
+            self->ledger->verbs->remove_job(self->ledger, work->job_id, &work->error);
+    shell_notice_fence(self, &work->error);
+    if (!work->error.code)
+        log_event(self->log, LOG_INFO, "job_removed", LOG_TEXT("job_id", work->job_id));
+}
+
 void shell_merged(shell_t *self, merge_work_t *work)
 {
-    static const char *const NAMES[] = {"advance_failed", "write_failed", "purge_failed"};
+    static const char *const NAMES[] = {"advance_failed", "write_failed", "purge_failed",
+                                        "removal_failed"};
     core_event_t event = {.kind = CORE_EVENT_DONE, .ticket = work->ticket};
     job_record_t *record = job_book_find(&self->jobs, work->job_id);
     memcpy(event.job_id, work->job_id, sizeof event.job_id);
@@ -496,6 +515,8 @@ void shell_merged(shell_t *self, merge_work_t *work)
             tell_store(record, STORE_RESULTS, &work->error);
         if (work->kind == MERGE_PURGE)
             purged(self, record, work);
+        else if (work->kind == MERGE_REMOVE)
+            removed(self, work);
         else if (work->kind == MERGE_ADVANCE && !work->error.code)
             advanced(record, work, &event);
         else if (work->report_json && !work->error.code) {
@@ -514,8 +535,11 @@ void shell_merged(shell_t *self, merge_work_t *work)
                   LOG_TEXT("code", error_name(work->error.code)),
                   LOG_TEXT("error", work->error.message));
     }
+    int gone = work->kind == MERGE_REMOVE && !work->error.code;
     merge_work_destroy(&work);
     shell_feed(self, &event);
+    if (gone && record)
+        job_book_remove(&self->jobs, record);
 }
 
 /* ---- and the rest ---- */
@@ -532,8 +556,9 @@ static void act_changed(shell_t *self, const core_action_t *action)
                   LOG_TEXT("state", job_state_name(action->state)));
     if (!record)
         return;
+    if (record->state != action->state)
+        record->changed_ms = clock_wall_ms();
     record->state = action->state;
-    record->changed_ms = clock_wall_ms();
     if (action->state == JOB_RUNNING)
         job_record_phase(record, record->stage_phase, clock_monotonic_ms());
     else if (action->state == JOB_QUEUED)
@@ -560,6 +585,7 @@ void shell_perform(shell_t *self, const core_action_t *action)
         [CORE_ACTION_STOP_ADVANCE] = act_stop_advance,
         [CORE_ACTION_WRITE] = act_write,
         [CORE_ACTION_PURGE] = act_purge,
+        [CORE_ACTION_REMOVE] = act_remove,
         [CORE_ACTION_CHANGED] = act_changed,
     };
     PERFORM[action->kind](self, action);

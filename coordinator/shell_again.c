@@ -99,7 +99,7 @@ void shell_verify_inputs(shell_t *self, const char *job_id)
 
 /* ---- retry ---- */
 
-int shell_revive(shell_t *self, job_record_t *record, error_t *error)
+int shell_revive(shell_t *self, job_record_t *record, int retried, error_t *error)
 {
     ledger_job_t row = {.spec_json = NULL};
     int code = self->ledger->verbs->job(self->ledger, record->job_id, &row, error);
@@ -108,8 +108,10 @@ int shell_revive(shell_t *self, job_record_t *record, error_t *error)
     record->spec_json = row.spec_json;
     row.spec_json = NULL;
     shell_read_report(record, row.report_json);
-    job_story_add(&record->story, clock_wall_ms(), "retried", "the job was %s, and was retried%s%s",
-                  job_state_name(row.state), row.error.code ? ": " : "", row.error.message);
+    if (retried)
+        job_story_add(&record->story, clock_wall_ms(), "retried",
+                      "the job was %s, and was retried%s%s", job_state_name(row.state),
+                      row.error.code ? ": " : "", row.error.message);
     ledger_job_clear(&row);
     return record->spec_json
                ? OK

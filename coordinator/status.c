@@ -124,7 +124,8 @@ static json_t *waiting_for(const shell_t *shell, const job_record_t *record,
 
 /* ---- one job ---- */
 
-static void add_identity(json_t *object, const job_record_t *record, job_state_t state)
+static void add_identity(json_t *object, const shell_t *shell, const job_record_t *record,
+                         job_state_t state)
 {
     set(object, "job_id", json_string(record->job_id));
     set(object, "state", json_string(job_state_name(state)));
@@ -134,6 +135,7 @@ static void add_identity(json_t *object, const job_record_t *record, job_state_t
     set(object, "submitted_at", time_text(record->submitted_ms));
     set(object, "changed_at", time_text(record->changed_ms));
     set(object, "as_of", time_text(record->spec.as_of_ms));
+    set(object, "expires_at", time_text(shell_expires_ms(shell, record)));
 }
 
 static void add_progress(json_t *object, const job_record_t *record)
@@ -170,7 +172,7 @@ static int status_live(const shell_t *shell, const job_record_t *record,
 {
     static const error_t NONE = ERROR_INIT;
     json_t *object = json_object();
-    add_identity(object, record, view->state);
+    add_identity(object, shell, record, view->state);
     add_progress(object, record);
     add_view(object, shell, record, view);
     set(object, "error", error_object(view->saving_failed ? &NONE : &view->error));
@@ -199,7 +201,7 @@ static int status_ended(shell_t *shell, const job_record_t *record, char **json,
     json_t *object = json_object();
     core_job_view_t view = {.state = row.state};
     core_job(shell->core, record->job_id, &view);
-    add_identity(object, record, row.state);
+    add_identity(object, shell, record, row.state);
     add_progress(object, record);
     add_view(object, shell, record, &view);
     set(object, "changed_at", time_text(row.changed_ms));
@@ -342,10 +344,10 @@ static int read_query(const char *body, size_t length, list_query_t *query, erro
     return code;
 }
 
-static json_t *list_entry(const job_record_t *record)
+static json_t *list_entry(const shell_t *shell, const job_record_t *record)
 {
     json_t *object = json_object();
-    add_identity(object, record, record->state);
+    add_identity(object, shell, record, record->state);
     set(object, "progress", json_real(overall(record, work_done(record))));
     return object;
 }
@@ -375,7 +377,7 @@ int status_list(shell_t *shell, const char *body, size_t length, char **json, er
         if (query.cursor[0] && strcmp(record->job_id, query.cursor) >= 0)
             continue;
         if ((json_int_t)json_array_size(jobs) < query.limit)
-            json_array_append_new(jobs, list_entry(record));
+            json_array_append_new(jobs, list_entry(shell, record));
         else if (!next)
             next = json_string_value(
                 json_object_get(json_array_get(jobs, json_array_size(jobs) - 1), "job_id"));

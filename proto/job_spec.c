@@ -21,6 +21,7 @@ void job_spec_init(job_spec_t *self)
         .as_of_ms = TIME_NONE,
         .dimension = 768,
         .priority = 5,
+        .retention_days = -1,
         .min_cluster_size = 5,
         .selection = SELECTION_EOM,
         .n_init = 1,

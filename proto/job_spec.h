@@ -48,10 +48,11 @@ typedef struct {
     metadata_filter_t filter[FILTER_LIMIT]; /* JSON object "filter" */
     int include_metadata;                   /* members carry their whole Stage 3 metadata */
     double max_bad_fraction;                /* 0.01 */
-    int64_t as_of_ms;   /* metadata.timestamp of the output; TIME_NONE: time of submission */
-    uint32_t dimension; /* 768 */
-    uint32_t priority;  /* 0 to 9, 5; higher ones start, and are given workers, first */
-    unsigned quality;   /* set of quality_t that are worked out for the report */
+    int64_t as_of_ms;       /* metadata.timestamp of the output; TIME_NONE: time of submission */
+    uint32_t dimension;     /* 768 */
+    int32_t retention_days; /* -1: as the coordinator has it; 0: for ever */
+    uint32_t priority;      /* 0 to 9, 5; higher ones start, and are given workers, first */
+    unsigned quality;       /* set of quality_t that are worked out for the report */
     /* "params" of hdbscan */
     uint32_t min_cluster_size;        /* 5, >= 2 */
     uint32_t min_samples;             /* 0: as min_cluster_size; counts the point itself */
@@ -88,7 +89,7 @@ int job_spec_set_field(job_spec_t *self, const char *name, const char *value, er
 /* Cross-field rules (a parameter of another algorithm, dates out of order, a partition key that the
  * level has not ...). job_spec_from_json calls it. */
 int job_spec_validate(const job_spec_t *self, error_t *error);
-/* SHA-256 of the canonical JSON without as_of, include_metadata and priority: what decides the
+/* SHA-256 of the canonical JSON without as_of, include_metadata, priority and retention_days: what decides the
  * clustering. */
 sha256_t job_spec_identity(const job_spec_t *self);
 

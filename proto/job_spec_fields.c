@@ -46,6 +46,10 @@ static const field_t JOB_FIELDS[] = {
      "Higher ones start first, and are given workers first; equal ones take turns."},
     {"quality", "quality", FIELD_SET, FIELD_PRESENTATION, AT(quality), 0, 0, QUALITY_NAMES,
      "Measures that take time, for the report: the silhouette of up to 1,000 members."},
+    {"retention_days", "retention_days", FIELD_DAYS, FIELD_PRESENTATION, AT(retention_days), 0,
+     36500, NULL,
+     "Days after its end that the job and all that came out of it are kept; 0 is for ever, null is "
+     "what the service is set to."},
     {"window_days", "window_days", FIELD_DAYS, 0, AT(window_days), 0, 36500, NULL,
      "Only items at most so many days apart can be neighbours; null is no window."},
 };

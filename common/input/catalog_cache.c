@@ -2,6 +2,7 @@
 #include "common/input/hash64.h"
 
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,6 +105,15 @@ static void *map_file(const char *name, size_t *bytes)
     return mapping;
 }
 
+/* The time of its last use is what the sweep goes by; one that cannot be set is as old as it is. */
+static void touch(const catalog_t *self, const char *folder)
+{
+    char *name = name_in(self, folder, "");
+    if (name)
+        utimensat(AT_FDCWD, name, NULL, 0);
+    free(name);
+}
+
 int catalog_cache_load(catalog_t *self, const char *folder)
 {
     size_t bytes = 0;
@@ -118,6 +128,7 @@ int catalog_cache_load(catalog_t *self, const char *folder)
         munmap(mapping, bytes);
         return 0;
     }
+    touch(self, folder);
     memcpy(self->sections, sections, sizeof sections);
     memcpy(self->problem_counts, header->problem_counts, sizeof header->problem_counts);
     self->mapping = mapping;
@@ -197,4 +208,32 @@ int catalog_cache_save(const catalog_t *self, const char *folder)
     free(temporary);
     free(name);
     return saved;
+}
+
+static int is_cache_name(const char *name)
+{
+    static const char *const ENDS[] = {".catalog", ".tmp"};
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+        if (length > strlen(ENDS[i]) && !strcmp(name + length - strlen(ENDS[i]), ENDS[i]))
+            return 1;
+    return 0;
+}
+
+size_t catalog_cache_sweep(const char *folder, int64_t now_s, int64_t unused_s)
+{
+    size_t removed = 0;
+    struct dirent *entry;
+    DIR *names = opendir(folder);
+    if (!names)
+        return 0;
+    while ((entry = readdir(names))) {
+        struct stat state;
+        if (is_cache_name(entry->d_name) &&
+            !fstatat(dirfd(names), entry->d_name, &state, AT_SYMLINK_NOFOLLOW) &&
+            S_ISREG(state.st_mode) && now_s - (int64_t)state.st_mtim.tv_sec >= unused_s)
+            removed += !unlinkat(dirfd(names), entry->d_name, 0);
+    }
+    closedir(names);
+    return removed;
 }

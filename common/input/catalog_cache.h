@@ -16,4 +16,8 @@ int catalog_cache_load(catalog_t *self, const char *folder);
 /* 1 when the file is there and durable, else 0 and nothing is left behind. */
 int catalog_cache_save(const catalog_t *self, const char *folder);
 
+/* Removes the catalogs of the folder that nobody has used for so long, also those of metadata that
+ * have changed since. Returns how many. */
+size_t catalog_cache_sweep(const char *folder, int64_t now_s, int64_t unused_s);
+
 #endif

@@ -71,6 +71,9 @@ static void on_done(core_t *self, const core_event_t *event)
     case PENDING_WRITE:
         job_write_done(self, pending.job, event);
         break;
+    case PENDING_REMOVE:
+        job_remove_done(self, pending.job, &event->error);
+        break;
     case PENDING_PURGE:
         job_purge_done(self, pending.job);
         break;
@@ -106,6 +109,7 @@ static void handle(core_t *self, const core_event_t *event)
         [CORE_EVENT_GOODBYE] = worker_goodbye,
         [CORE_EVENT_DONE] = on_done,
         [CORE_EVENT_LOST] = job_lost,
+        [CORE_EVENT_EXPIRE] = job_expired,
         [CORE_EVENT_TICK] = on_tick,
     };
     HANDLERS[event->kind](self, event);

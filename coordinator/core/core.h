@@ -77,10 +77,12 @@ typedef enum {
      * are ADVANCE and WRITE after ERR_UNAVAILABLE, ERR_IO or ERR_CANCELLED; ADVANCE with
      * ERR_NOT_FOUND or ERR_INPUT and a ref: that task's payload cannot be read, it runs again. `lost`: what cannot be
      * read is a file that only an earlier step can make again; of a SAVE_STAGE: the stage itself. A
-     * SAVE_STAGE that went well may bring `found`. */
+     * SAVE_STAGE that went well may bring `found`. A REMOVE that failed waits for the next EXPIRE. */
     CORE_EVENT_DONE,
     CORE_EVENT_LOST, /* job_id, error: such a file is missed, and no ADVANCE or WRITE noticed it */
-    CORE_EVENT_TICK  /* time passes */
+    /* job_id: it has ended, and its retention is over. Again for one whose removal has failed. */
+    CORE_EVENT_EXPIRE,
+    CORE_EVENT_TICK /* time passes */
 } core_event_kind_t;
 
 typedef struct {
@@ -129,7 +131,9 @@ typedef enum {
     CORE_ACTION_PURGE,        /* ticket, job_id, state: remove temporary output and, unless it is
                                  completed, what was written; unless it has failed, spool and task
                                  rows too: a failed job keeps those, to go on from when retried */
-    CORE_ACTION_CHANGED       /* job_id, state: tell whoever watches (log, metrics, progress) */
+    CORE_ACTION_REMOVE, /* ticket, job_id: remove all there is of it, the ledger's row last; once
+                                 that went well the core does not know the job any more */
+    CORE_ACTION_CHANGED /* job_id, state: tell whoever watches (log, metrics, progress) */
 } core_action_kind_t;
 
 typedef struct {

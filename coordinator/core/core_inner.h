@@ -33,7 +33,8 @@ typedef enum {
     PENDING_RESULT,
     PENDING_ADVANCE,
     PENDING_WRITE,
-    PENDING_PURGE
+    PENDING_PURGE,
+    PENDING_REMOVE
 } pending_kind_t;
 
 /* Something under way (ticket != 0) or to be tried again at due_ms. */
@@ -119,6 +120,12 @@ int64_t jobs_next_pause(const core_t *self);   /* when a pause's patience ends; 
 void job_start_over(core_t *self, core_job_t *job);
 void job_rewind(core_t *self, core_job_t *job, const error_t *error);
 void job_lost(core_t *self, const core_event_t *event);
+
+/* job_end.c: jobs that are over */
+int proceed_removing(core_t *self, core_job_t *job);
+void job_expired(core_t *self, const core_event_t *event);
+void job_remove_done(core_t *self, core_job_t *job, const error_t *error);
+void job_watch(core_t *self, core_job_t *job);
 
 /* lease.c: workers come, go, and hold tasks */
 void worker_hello(core_t *self, const core_event_t *event);

@@ -10,7 +10,7 @@ static int must_be_durable(job_state_t state)
     return state != JOB_RUNNING && state != JOB_MERGING;
 }
 
-static void watch(core_t *self, core_job_t *job)
+void job_watch(core_t *self, core_job_t *job)
 {
     if (job->active)
         return;
@@ -23,7 +23,7 @@ void job_enter(core_t *self, core_job_t *job)
     self->not_ended += !job_state_ended(job->state);
     self->in_slot += job_in_slot(job) ? 1 : 0;
     if (job->state != JOB_QUEUED && job->state != JOB_PAUSED)
-        watch(self, job);
+        job_watch(self, job);
 }
 
 void job_move(core_t *self, core_job_t *job, job_move_t move)
@@ -47,7 +47,7 @@ void job_move(core_t *self, core_job_t *job, job_move_t move)
     self->not_ended += job_state_ended(before) ? 1 : 0;
     self->not_ended -= job_state_ended(next) ? 1 : 0;
     if (next != JOB_QUEUED && next != JOB_PAUSED)
-        watch(self, job);
+        job_watch(self, job);
     if (must_be_durable(next)) {
         job->version++;
         job_save_next(self, job);
@@ -303,7 +303,7 @@ int job_proceed(core_t *self, core_job_t *job)
         [JOB_WRITING] = proceed_writing,   [JOB_PAUSING] = proceed_pausing,
         [JOB_PAUSED] = proceed_never,      [JOB_CANCELLING] = proceed_stopped,
         [JOB_COMPLETED] = proceed_stopped, [JOB_CANCELLED] = proceed_stopped,
-        [JOB_FAILED] = proceed_stopped,
+        [JOB_FAILED] = proceed_stopped,    [JOB_REMOVING] = proceed_removing,
     };
     return PROCEED[job->state](self, job);
 }

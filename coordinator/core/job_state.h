@@ -14,7 +14,8 @@
     X(JOB_CANCELLING, "cancelling", 0, "being cancelled")                                          \
     X(JOB_COMPLETED, "completed", 1, "done")                                                       \
     X(JOB_CANCELLED, "cancelled", 1, "cancelled")                                                  \
-    X(JOB_FAILED, "failed", 1, "failed")
+    X(JOB_FAILED, "failed", 1, "failed")                                                           \
+    X(JOB_REMOVING, "removing", 1, "kept for as long as was asked; it is being removed")
 
 typedef enum {
 #define X(name, wire, ended, words) name,
@@ -37,7 +38,8 @@ typedef enum {
     X(MOVE_PURGED, "purged") /* what it left behind is gone */                                     \
     X(MOVE_FAIL, "fail")                                                                           \
     X(MOVE_RETRY, "retry")   /* asked by a user: goes on from what the job has */                  \
-    X(MOVE_REWIND, "rewind") /* a file is lost that only an earlier step can make again */
+    X(MOVE_REWIND, "rewind") /* a file is lost that only an earlier step can make again */         \
+    X(MOVE_EXPIRE, "expire") /* its retention is over */
 
 typedef enum {
 #define X(name, wire) name,

@@ -65,7 +65,7 @@ static void recover_working(core_t *self, core_job_t *job)
 /* An ended job's purge may not have happened: then its stage is still there, or it had none. */
 static void recover_ended(core_job_t *job)
 {
-    job->purged = !job->has_stage && job->state != JOB_FAILED;
+    job->purged = !job->has_stage && job->state != JOB_FAILED && job->state != JOB_REMOVING;
 }
 
 static void recover(core_t *self, core_job_t *job)

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "coordinator/store/durable.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -160,4 +161,35 @@ int jsonl_discard(const char *folder, const char *name, error_t *error)
     if (unlink(path) && errno != ENOENT)
         return durable_error(error, "remove", path);
     return OK;
+}
+
+/* The names in the folder that are links to `name`. */
+static void unlink_links(DIR *folder, const char *name)
+{
+    struct dirent *entry;
+    while ((entry = readdir(folder))) {
+        char target[JSONL_NAME_SIZE];
+        ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1);
+        if (length <= 0)
+            continue;
+        target[length] = 0;
+        if (!strcmp(target, name))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+}
+
+int jsonl_remove(const char *folder, const char *name, error_t *error)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (access(path, F_OK) && errno == ENOENT)
+        return OK; /* also of an earlier attempt: the links went before it */
+    DIR *names = opendir(folder);
+    if (!names)
+        return durable_error(error, "read folder", folder);
+    unlink_links(names, name);
+    closedir(names);
+    if (unlink(path) && errno != ENOENT)
+        return durable_error(error, "remove", path);
+    return durable_sync_folder(folder, error);
 }

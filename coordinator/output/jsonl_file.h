@@ -37,5 +37,7 @@ int jsonl_link_daily(const char *folder, level_t level, int64_t as_of_ms, const 
                      error_t *error);
 /* Removes the temporary file of that job at that level; OK when there is none. */
 int jsonl_discard(const char *folder, const char *name, error_t *error);
+/* Removes the daily names that lead to it, then the file; OK when there is none. */
+int jsonl_remove(const char *folder, const char *name, error_t *error);
 
 #endif

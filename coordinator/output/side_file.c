@@ -105,14 +105,26 @@ int side_file_sync(side_file_t *self, side_report_t *report, error_t *error)
 
 int side_file_show(side_file_t *self, error_t *error) { return jsonl_file_show(self->file, error); }
 
-int side_file_discard(const char *folder, level_t level, const char *job_id, error_t *error)
+static int each_kind(const char *folder, level_t level, const char *job_id,
+                     int (*act)(const char *folder, const char *name, error_t *error),
+                     error_t *error)
 {
     int code = OK;
     for (size_t i = 0; code == OK && i < sizeof KINDS / sizeof *KINDS; i++) {
         char name[JSONL_NAME_SIZE];
         code = name_of(level, job_id, KINDS[i], name, error);
         if (code == OK)
-            code = jsonl_discard(folder, name, error);
+            code = act(folder, name, error);
     }
     return code;
+}
+
+int side_file_discard(const char *folder, level_t level, const char *job_id, error_t *error)
+{
+    return each_kind(folder, level, job_id, jsonl_discard, error);
+}
+
+int side_file_remove(const char *folder, level_t level, const char *job_id, error_t *error)
+{
+    return each_kind(folder, level, job_id, jsonl_remove, error);
 }

@@ -30,5 +30,7 @@ int side_file_show(side_file_t *self, error_t *error);
 
 /* Removes what is temporary, of any kind; OK when there is nothing. */
 int side_file_discard(const char *folder, level_t level, const char *job_id, error_t *error);
+/* Removes what users read, of any kind; OK when there is nothing. */
+int side_file_remove(const char *folder, level_t level, const char *job_id, error_t *error);
 
 #endif

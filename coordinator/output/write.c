@@ -292,3 +292,17 @@ int write_discard(const char *output_folder, const char *job_id, error_t *error)
     }
     return code;
 }
+
+int write_remove(const char *output_folder, const char *job_id, error_t *error)
+{
+    int code = OK;
+    for (int level = 0; code == OK && level < LEVEL_COUNT; level++) {
+        char name[JSONL_NAME_SIZE];
+        code = jsonl_name((level_t)level, job_id, name, error);
+        if (code == OK)
+            code = jsonl_remove(output_folder, name, error);
+        if (code == OK)
+            code = side_file_remove(output_folder, (level_t)level, job_id, error);
+    }
+    return code == OK ? write_discard(output_folder, job_id, error) : code;
+}

@@ -37,6 +37,15 @@ typedef struct {
 
 typedef struct ledger ledger_t;
 
+#define LEDGER_OWNER "ledger_owner"
+#define LEDGER_OWNER_ID_SIZE 33
+
+typedef struct {
+    char id[LEDGER_OWNER_ID_SIZE]; /* of the state folder: what only one living process can have */
+    char words[200];               /* "coordinator 4711 on host a, state /var/lib/stage4" */
+    uint32_t lease_ms;
+} ledger_owner_t;
+
 typedef struct {
     const char *name;
     /* Inserts or replaces; NULL spec_json or report_json keep what is there. An unknown
@@ -49,6 +58,16 @@ typedef struct {
     int (*save_task)(ledger_t *self, const task_ref_t *ref, const sha256_t *result, error_t *error);
     /* Forgets stages and tasks of a job that has ended; the job's row stays. */
     int (*forget_tasks)(ledger_t *self, const char *job_id, error_t *error);
+
+    /* Forgets the job, its key too; OK when there is none. */
+    int (*remove_job)(ledger_t *self, const char *job_id, error_t *error);
+
+    /* The one coordinator that may write. After claim(), changes through any handle that claimed
+     * before are ERR_CONFLICT with the field LEDGER_OWNER and the words of who has it now, and change
+     * nothing. claim() itself is refused so while another owner's lease lasts; the same owner, started
+     * again, need not wait. A handle that never claimed (tests, tools) is not checked. */
+    int (*claim)(ledger_t *self, const ledger_owner_t *owner, error_t *error);
+    int (*renew)(ledger_t *self, error_t *error); /* the lease; well before it ends */
 
     /* Recovery: called once a job, a stage and a task; a callback that returns non-zero ends the
      * walk with that code. Jobs come in order of submission, stages after all jobs, tasks last. */
@@ -69,6 +88,8 @@ struct ledger {
 };
 
 void ledger_job_clear(ledger_job_t *self);
+/* For back ends: ERR_CONFLICT with the field LEDGER_OWNER. Returns the code. */
+int ledger_fenced(const char *where, const char *owner, error_t *error);
 
 int ledger_open_sqlite(const char *path, ledger_t **out, error_t *error);
 

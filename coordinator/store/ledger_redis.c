@@ -7,14 +7,22 @@
 
 #define PREFIX_DEFAULT "stage4:"
 
-/* ARGV: 1 prefix, 2 generation, 3 job id, 4 epoch, then what the script saves. */
+/* ARGV: 1 prefix, 2 generation and, after a blank, the fence of whoever has claimed the ledger,
+ * 3 job id, 4 epoch, then what the script saves. */
 #define BEGIN                                                                                      \
     "local p, id = ARGV[1], ARGV[3]\n"                                                             \
-    "if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[2] then return {'gone'} end\n"           \
+    "local generation, fence = string.match(ARGV[2], '^(%S*) ?(%d*)$')\n"                          \
+    "if redis.call('HGET', KEYS[1], 'generation') ~= generation then return {'gone'} end\n"        \
+    "if fence ~= '' and redis.call('HGET', KEYS[1], 'fence') ~= fence then\n"                      \
+    "  return {'fenced', redis.call('HGET', KEYS[1], 'owner') or '?'}\n"                           \
+    "end\n"                                                                                        \
     "local epoch = redis.call('HGET', p .. 'job:' .. id, 'epoch')\n"
 #define NEEDS_JOB                                                                                  \
     "if not epoch then return {'absent'} end\n"                                                    \
     "if tonumber(ARGV[4]) < tonumber(epoch) then return {'past', epoch} end\n"
+#define NOW                                                                                        \
+    "local clock = redis.call('TIME')\n"                                                           \
+    "local now = clock[1] * 1000 + math.floor(clock[2] / 1000)\n"
 #define FORGET_STAGES(condition)                                                                   \
     "for _, stage in ipairs(redis.call('SMEMBERS', p .. 'finished:' .. id)) do\n" condition        \
     "    redis.call('UNLINK', p .. 'tasks:' .. id .. ':' .. stage)\n"                              \
@@ -57,6 +65,32 @@ static const char *const SCRIPTS[SCRIPT_COUNT] = {
                                               "redis.call('UNLINK', p .. 'stage:' .. id)\n"
                                               "redis.call('ZREM', p .. 'stages', id)\n"
                                               "return {'ok'}\n",
+    [SCRIPT_REMOVE] =
+        BEGIN FORGET_STAGES("") "end\n"
+                                "redis.call('UNLINK', p .. 'stage:' .. id)\n"
+                                "redis.call('ZREM', p .. 'stages', id)\n"
+                                "local key = redis.call('HGET', p .. 'job:' .. id, "
+                                "'idempotency_key')\n"
+                                "if key and key ~= '' and redis.call('HGET', p .. 'keys', key) == "
+                                "id then\n"
+                                "  redis.call('HDEL', p .. 'keys', key)\n"
+                                "end\n"
+                                "redis.call('ZREM', p .. 'jobs', id)\n"
+                                "redis.call('UNLINK', p .. 'job:' .. id)\n"
+                                "return {'ok'}\n",
+    /* 3 id of the owner, 5 its words, 6 lease */
+    [SCRIPT_CLAIM] = BEGIN NOW
+    "local before = redis.call('HMGET', KEYS[1], 'owner_id', 'owner', 'owner_until')\n"
+    "if before[1] and before[1] ~= id and tonumber(before[3] or '0') > now then\n"
+    "  return {'owned', before[2], tostring(tonumber(before[3]) - now)}\n"
+    "end\n"
+    "redis.call('HSET', KEYS[1], 'owner_id', id, 'owner', ARGV[5],\n"
+    "  'owner_until', now + tonumber(ARGV[6]))\n"
+    "return {'ok', redis.call('HINCRBY', KEYS[1], 'fence', 1)}\n",
+    /* 5 lease; 0: given up */
+    [SCRIPT_RENEW] =
+        BEGIN NOW "redis.call('HSET', KEYS[1], 'owner_until', now + tonumber(ARGV[5]))\n"
+                  "return {'ok'}\n",
 };
 
 void ledger_redis_key(const ledger_redis_t *self, const char *kind, const char *name, int64_t stage,
@@ -73,6 +107,7 @@ typedef struct {
     redis_text_t items[REDIS_SCRIPT_ARGUMENTS];
     size_t count;
     char digits[REDIS_SCRIPT_ARGUMENTS][24];
+    char who[LEDGER_GENERATION_SIZE + 24]; /* generation and fence */
 } arguments_t;
 
 static void put_text(arguments_t *self, const char *text)
@@ -98,7 +133,9 @@ static void begin(const ledger_redis_t *self, const char *job_id, uint32_t epoch
 {
     out->count = 0;
     put_text(out, self->prefix);
-    put_text(out, self->generation);
+    snprintf(out->who, sizeof out->who, self->fence ? "%s %" PRId64 : "%s", self->generation,
+             self->fence);
+    put_text(out, out->who);
     put_text(out, job_id);
     put_number(out, epoch);
 }
@@ -111,6 +148,9 @@ static int outcome(const ledger_redis_t *self, const char *job_id, uint32_t epoc
         return OK;
     if (!strcmp(word, "gone"))
         return ledger_redis_gone(self, error);
+    if (!strcmp(word, "fenced") || !strcmp(word, "owned"))
+        return ledger_fenced(redis_address(self->redis),
+                             redis_value_text(redis_value_at(answer, 1)), error);
     if (!strcmp(word, "absent"))
         return error_set(error, ERR_NOT_FOUND, "the ledger has no job %s", job_id);
     if (!strcmp(word, "key"))
@@ -191,6 +231,48 @@ static int forget_tasks(ledger_t *ledger, const char *job_id, error_t *error)
     return run(ledger_redis_of(ledger), SCRIPT_FORGET, &arguments, job_id, 0, error);
 }
 
+static int remove_job(ledger_t *ledger, const char *job_id, error_t *error)
+{
+    arguments_t arguments;
+    begin(ledger_redis_of(ledger), job_id, 0, &arguments);
+    return run(ledger_redis_of(ledger), SCRIPT_REMOVE, &arguments, job_id, 0, error);
+}
+
+static int claim(ledger_t *ledger, const ledger_owner_t *owner, error_t *error)
+{
+    ledger_redis_t *self = ledger_redis_of(ledger);
+    arguments_t arguments;
+    redis_value_t *answer = NULL;
+    self->fence = 0;
+    begin(self, owner->id, 0, &arguments);
+    put_text(&arguments, owner->words);
+    put_number(&arguments, owner->lease_ms);
+    int code = redis_run(self->redis, &self->scripts[SCRIPT_CLAIM], self->meta_key, arguments.items,
+                         arguments.count, &answer, error);
+    if (code == OK)
+        code = outcome(self, owner->id, 0, answer, error);
+    if (code == OK) {
+        self->fence = redis_value_number(redis_value_at(answer, 1));
+        self->lease_ms = owner->lease_ms;
+    }
+    redis_value_destroy(&answer);
+    return code;
+}
+
+static int renew_for(ledger_redis_t *self, uint32_t lease_ms, error_t *error)
+{
+    arguments_t arguments;
+    begin(self, "", 0, &arguments);
+    put_number(&arguments, lease_ms);
+    return run(self, SCRIPT_RENEW, &arguments, "", 0, error);
+}
+
+static int renew(ledger_t *ledger, error_t *error)
+{
+    ledger_redis_t *self = ledger_redis_of(ledger);
+    return self->fence ? renew_for(self, self->lease_ms, error) : OK;
+}
+
 static int ping(ledger_t *ledger, error_t *error)
 {
     const ledger_redis_t *self = ledger_redis_of(ledger);
@@ -209,6 +291,8 @@ static void close_ledger(ledger_t **ledger)
     if (!*ledger)
         return;
     ledger_redis_t *self = ledger_redis_of(*ledger);
+    if (self->fence)
+        renew_for(self, 0, NULL); /* whoever comes next need not wait */
     redis_destroy(&self->redis);
     free(self->memory_path);
     free(self);
@@ -221,6 +305,9 @@ static const ledger_verbs_t VERBS = {
     .save_stage = save_stage,
     .save_task = save_task,
     .forget_tasks = forget_tasks,
+    .remove_job = remove_job,
+    .claim = claim,
+    .renew = renew,
     .load = ledger_redis_load,
     .job = ledger_redis_job,
     .find_key = ledger_redis_find_key,

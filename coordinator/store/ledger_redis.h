@@ -4,6 +4,10 @@
  * nothing comes between. All of them may run twice with the same arguments, so a save whose answer
  * was lost is sent again.
  *
+ * The owner is the coordinator that claimed the ledger last. Its number, the fence, is compared by
+ * every script, so one that was stopped while another took over can write nothing when it goes on.
+ * Its lease ends by Redis' own clock.
+ *
  * The generation is a random name that the first coordinator writes into an empty database and
  * remembers in a file of its state folder. A Redis that came back empty, or is another one, has
  * another generation: that is ERR_CONFLICT at the next call, never a silent loss. */
@@ -21,6 +25,9 @@ typedef enum {
     SCRIPT_SAVE_STAGE,
     SCRIPT_SAVE_TASK,
     SCRIPT_FORGET,
+    SCRIPT_REMOVE,
+    SCRIPT_CLAIM,
+    SCRIPT_RENEW,
     SCRIPT_COUNT
 } ledger_script_t;
 
@@ -31,7 +38,9 @@ typedef struct {
     char prefix[64];
     char meta_key[LEDGER_KEY_SIZE];          /* of the hash with the generation */
     char generation[LEDGER_GENERATION_SIZE]; /* "" until it is known */
-    char *memory_path;                       /* NULL: the generation is not remembered */
+    int64_t fence;                           /* of our claim; 0: none */
+    uint32_t lease_ms;
+    char *memory_path; /* NULL: the generation is not remembered */
     int allow_volatile;
     error_t warning; /* of the last connection */
 } ledger_redis_t;

@@ -39,6 +39,9 @@ static const char *const MIGRATIONS[] = {
     " attempt INTEGER NOT NULL,"
     " result_sha BLOB NOT NULL,"
     " PRIMARY KEY(job_id, stage, task)) WITHOUT ROWID;",
+    "CREATE TABLE ledger_owner(one INTEGER PRIMARY KEY, fence INTEGER NOT NULL,"
+    " owner TEXT NOT NULL);"
+    "INSERT INTO ledger_owner VALUES(1, 0, '');",
 };
 
 #define JOB_COLUMNS                                                                                \
@@ -58,6 +61,9 @@ static const char *const MIGRATIONS[] = {
     X(SAVE_TASK, "INSERT OR REPLACE INTO ledger_task VALUES(?1, ?2, ?3, ?4, ?5, ?6)")              \
     X(FORGET_STAGE, "DELETE FROM ledger_stage WHERE job_id = ?1")                                  \
     X(FORGET_TASKS, "DELETE FROM ledger_task WHERE job_id = ?1")                                   \
+    X(REMOVE_JOB, "DELETE FROM ledger_job WHERE job_id = ?1")                                      \
+    X(CLAIM, "UPDATE ledger_owner SET fence = fence + 1, owner = ?1")                              \
+    X(FENCE, "SELECT fence, owner FROM ledger_owner")                                              \
     X(EPOCH, "SELECT epoch FROM ledger_job WHERE job_id = ?1")                                     \
     X(ONE_JOB, "SELECT " JOB_COLUMNS " FROM ledger_job WHERE job_id = ?1")                         \
     X(FIND_KEY, "SELECT job_id FROM ledger_job WHERE idempotency_key = ?1"                         \
@@ -86,6 +92,7 @@ typedef struct {
     ledger_t base;
     database_t *database;
     statement_t *statements[STATEMENT_COUNT];
+    int64_t fence; /* of our claim; 0: none */
 } ledger_sqlite_t;
 
 static ledger_sqlite_t *self_of(ledger_t *ledger) { return (ledger_sqlite_t *)ledger; }
@@ -95,6 +102,32 @@ static statement_t *statement_of(ledger_t *ledger, statement_name_t name)
     return self_of(ledger)->statements[name];
 }
 
+static int read_fence(ledger_t *ledger, int64_t *fence, char owner[200], error_t *error)
+{
+    statement_t *statement = statement_of(ledger, FENCE);
+    int row = 0;
+    int code = statement_step(statement, &row, error);
+    *fence = row ? statement_int(statement, 0) : 0;
+    snprintf(owner, 200, "%s", row ? statement_text(statement, 1) : "");
+    statement_reset(statement);
+    return code;
+}
+
+/* Begins a change, unless another coordinator has the ledger now. */
+static int begin_change(ledger_t *ledger, error_t *error)
+{
+    const ledger_sqlite_t *self = self_of(ledger);
+    char owner[200];
+    int64_t fence = 0;
+    int code = database_begin(self->database, error);
+    if (code != OK || !self->fence)
+        return code;
+    code = read_fence(ledger, &fence, owner, error);
+    if (code == OK && fence != self->fence)
+        code = ledger_fenced(database_path(self->database), owner, error);
+    return code == OK ? OK : database_end(self->database, code, error);
+}
+
 /* A key that another job holds is the one way to violate a constraint here. */
 static int key_conflict(const ledger_job_t *job, error_t *error)
 {
@@ -102,7 +135,7 @@ static int key_conflict(const ledger_job_t *job, error_t *error)
                        "the idempotency key of job %s belongs to another job", job->job_id);
 }
 
-static int save_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
+static int put_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
 {
     statement_t *statement = statement_of(ledger, SAVE_JOB);
     statement_bind_text(statement, 1, job->job_id);
@@ -122,6 +155,15 @@ static int save_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
     if (code == OK && !database_changes(self_of(ledger)->database))
         return error_set(error, ERR_CONFLICT, "job %s is past epoch %u", job->job_id, job->epoch);
     return code;
+}
+
+static int save_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
+{
+    int code = begin_change(ledger, error);
+    if (code != OK)
+        return code;
+    code = put_job(ledger, job, error);
+    return database_end(self_of(ledger)->database, code, error);
 }
 
 /* ERR_CONFLICT when the job has gone on to a later epoch; ERR_NOT_FOUND without the job. */
@@ -167,7 +209,7 @@ static int put_stage(ledger_t *ledger, const ledger_stage_t *stage, error_t *err
 
 static int save_stage(ledger_t *ledger, const ledger_stage_t *stage, error_t *error)
 {
-    int code = database_begin(self_of(ledger)->database, error);
+    int code = begin_change(ledger, error);
     if (code != OK)
         return code;
     code = put_stage(ledger, stage, error);
@@ -192,25 +234,70 @@ static int put_task(ledger_t *ledger, const task_ref_t *ref, const sha256_t *res
 static int save_task(ledger_t *ledger, const task_ref_t *ref, const sha256_t *result,
                      error_t *error)
 {
-    int code = database_begin(self_of(ledger)->database, error);
+    int code = begin_change(ledger, error);
     if (code != OK)
         return code;
     code = put_task(ledger, ref, result, error);
     return database_end(self_of(ledger)->database, code, error);
 }
 
+static int run_for(ledger_t *ledger, statement_name_t name, const char *job_id, error_t *error)
+{
+    statement_bind_text(statement_of(ledger, name), 1, job_id);
+    return statement_run(statement_of(ledger, name), error);
+}
+
 static int forget_tasks(ledger_t *ledger, const char *job_id, error_t *error)
 {
-    int code = database_begin(self_of(ledger)->database, error);
+    int code = begin_change(ledger, error);
     if (code != OK)
         return code;
-    statement_bind_text(statement_of(ledger, FORGET_STAGE), 1, job_id);
-    code = statement_run(statement_of(ledger, FORGET_STAGE), error);
-    if (code == OK) {
-        statement_bind_text(statement_of(ledger, FORGET_TASKS), 1, job_id);
-        code = statement_run(statement_of(ledger, FORGET_TASKS), error);
-    }
+    code = run_for(ledger, FORGET_STAGE, job_id, error);
+    if (code == OK)
+        code = run_for(ledger, FORGET_TASKS, job_id, error);
     return database_end(self_of(ledger)->database, code, error);
+}
+
+static int remove_job(ledger_t *ledger, const char *job_id, error_t *error)
+{
+    int code = begin_change(ledger, error);
+    if (code != OK)
+        return code;
+    code = run_for(ledger, FORGET_STAGE, job_id, error);
+    if (code == OK)
+        code = run_for(ledger, FORGET_TASKS, job_id, error);
+    if (code == OK)
+        code = run_for(ledger, REMOVE_JOB, job_id, error);
+    return database_end(self_of(ledger)->database, code, error);
+}
+
+/* The lock of the state folder says who may come; this says who came last. */
+static int claim(ledger_t *ledger, const ledger_owner_t *owner, error_t *error)
+{
+    ledger_sqlite_t *self = self_of(ledger);
+    char words[200];
+    int64_t fence = 0;
+    int code = database_begin(self->database, error);
+    if (code != OK)
+        return code;
+    code = run_for(ledger, CLAIM, owner->words, error);
+    if (code == OK)
+        code = read_fence(ledger, &fence, words, error);
+    code = database_end(self->database, code, error);
+    if (code == OK)
+        self->fence = fence;
+    return code;
+}
+
+static int renew(ledger_t *ledger, error_t *error)
+{
+    const ledger_sqlite_t *self = self_of(ledger);
+    char owner[200];
+    int64_t fence = 0;
+    int code = read_fence(ledger, &fence, owner, error);
+    if (code == OK && self->fence && fence != self->fence)
+        code = ledger_fenced(database_path(self->database), owner, error);
+    return code;
 }
 
 static void read_text(const statement_t *statement, int column, char *out, size_t size)
@@ -415,6 +502,9 @@ static const ledger_verbs_t VERBS = {
     .save_stage = save_stage,
     .save_task = save_task,
     .forget_tasks = forget_tasks,
+    .remove_job = remove_job,
+    .claim = claim,
+    .renew = renew,
     .load = load,
     .job = one_job,
     .find_key = find_key,

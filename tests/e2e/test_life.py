@@ -3,6 +3,7 @@
 has, and what was lost on the way is made again."""
 import os
 import shutil
+import sqlite3
 import tempfile
 import pathlib
 
@@ -156,6 +157,58 @@ def a_spool_that_was_emptied_is_filled_again():
         assert sha256(service.jsonl(job)) == expected
 
 
+def ended_long_ago(service, *jobs):
+    """The ledger's clock is put back by a year, for these jobs, while nobody looks."""
+    service.kill(service.coordinator)
+    with sqlite3.connect(service.folder / "state" / "ledger.db") as ledger:
+        for job in jobs:
+            ledger.execute("UPDATE ledger_job SET changed_ms = changed_ms - ? WHERE job_id = ?",
+                           (365 * 86400 * 1000, job))
+    service.start_coordinator()
+
+
+def traces_of(service, job):
+    """Where something of the job is left."""
+    found = [str(f) for f in service.folder.rglob("*%s*" % job)]
+    found += [f.name for f in (service.folder / "data").iterdir()]
+    for name in ("ledger.db", "stage4.db"):
+        with sqlite3.connect("file:%s?mode=ro" % (service.folder / "state" / name),
+                             uri=True) as database:
+            tables = [row[0] for row in database.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%job_id%'")]
+            found += [table for table in tables if database.execute(
+                "SELECT 1 FROM \"%s\" WHERE job_id = ? LIMIT 1" % table, (job,)).fetchone()]
+    return found
+
+
+def jobs_go_when_their_retention_is_over():
+    with Service(harness.DATA) as service:
+        service.coordinator_options = ["--retention-days", "30"]
+        service.start_all(1)
+        small = dict(JOB, params={"min_cluster_size": 3})
+        job = service.submit(**small)
+        for_ever = service.submit(**dict(small, retention_days=0))
+        status = service.wait_state(job, "completed")
+        assert status["expires_at"][:10] > status["changed_at"][:10], status
+        assert service.wait_state(for_ever, "completed")["expires_at"] is None
+        assert len(traces_of(service, job)) >= 5, traces_of(service, job)
+        ended_long_ago(service, for_ever)
+        service.wait_for(lambda: service.status(for_ever).get("state") == "completed", 20, "the job")
+        data = service.folder / "data"
+        assert [f for f in data.iterdir() if f.is_symlink()], list(data.iterdir())
+        ended_long_ago(service, job)
+        service.wait_for(lambda: service.request("GET", "/cluster/status/" + job)[0] == 404, 30,
+                         "the job to be gone")
+        left = [t for t in traces_of(service, job) if for_ever not in t]
+        assert not [t for t in left if not t.startswith("clustered_")], left
+        assert [f for f in data.iterdir()], "the other job's files are there"
+        assert service.status(for_ever)["state"] == "completed"
+        service.kill(service.coordinator)
+        service.start_coordinator()
+        service.wait_for(lambda: service.status(for_ever).get("state") == "completed", 20, "the job")
+        assert service.request("GET", "/cluster/status/" + job)[0] == 404
+
+
 if __name__ == "__main__":
     os.environ["LOG_LEVEL"] = "debug"
     os.chdir(WORK)
@@ -164,6 +217,7 @@ if __name__ == "__main__":
                       a_failed_job_is_retried_by_another_coordinator,
                       a_cancelled_job_can_be_run_after_all,
                       lost_results_of_earlier_stages_are_computed_again,
-                      a_spool_that_was_emptied_is_filled_again])
+                      a_spool_that_was_emptied_is_filled_again,
+                      jobs_go_when_their_retention_is_over])
     finally:
         shutil.rmtree(WORK, ignore_errors=True)

@@ -493,6 +493,82 @@ static void a_ledger_answers_a_ping(void **state)
     assert_true(strlen(self->ledger->verbs->name) > 0);
 }
 
+static void a_removed_job_leaves_nothing_and_frees_its_key(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_job_t one = ledger_a_job("j1", 1, "key");
+    ledger_job_t other = ledger_a_job("j2", 1, "other");
+    assert_int_equal(ledger_save(self, &one), OK);
+    assert_int_equal(ledger_save(self, &other), OK);
+    assert_int_equal(ledger_save_stage(self, "j1", 1, 0), OK);
+    assert_int_equal(ledger_save_task(self, "j1", 1, 0, 3), OK);
+    assert_int_equal(self->ledger->verbs->remove_job(self->ledger, "j1", NULL), OK);
+    assert_int_equal(self->ledger->verbs->remove_job(self->ledger, "j1", NULL), OK);
+    assert_int_equal(self->ledger->verbs->remove_job(self->ledger, "unknown", NULL), OK);
+    ledger_reopen(self);
+    ledger_dump_t *dump = ledger_dump(self);
+    assert_int_equal(strncmp(dump->text, "job j2 ", 7), 0);
+    assert_null(strchr(strchr(dump->text, '\n') + 1, '\n'));
+    free(dump);
+    ledger_job_t again = ledger_a_job("j3", 1, "key");
+    assert_int_equal(ledger_save(self, &again), OK);
+}
+
+static ledger_owner_t ledger_an_owner(const char *id, uint32_t lease_ms)
+{
+    ledger_owner_t owner = {.lease_ms = lease_ms};
+    snprintf(owner.id, sizeof owner.id, "%s", id);
+    snprintf(owner.words, sizeof owner.words, "coordinator %s", id);
+    return owner;
+}
+
+/* One that was stopped while another took over goes on, and can change nothing. */
+static void who_has_lost_the_ledger_changes_nothing(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_t *second = NULL;
+    error_t error = ERROR_INIT;
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    ledger_owner_t first_owner = ledger_an_owner("aa", 1);
+    ledger_owner_t second_owner = ledger_an_owner("bb", 60000);
+    assert_int_equal(self->ledger->verbs->claim(self->ledger, &first_owner, NULL), OK);
+    assert_int_equal(ledger_save(self, &job), OK);
+    usleep(5000); /* its lease is over */
+    assert_int_equal(self->factory->open(self->place, &second, NULL), OK);
+    assert_int_equal(second->verbs->claim(second, &second_owner, &error), OK);
+    ledger_dump_t *before = ledger_dump(self);
+    job.epoch = 2;
+    assert_int_equal(self->ledger->verbs->save_job(self->ledger, &job, &error), ERR_CONFLICT);
+    assert_string_equal(error.field, LEDGER_OWNER);
+    assert_non_null(strstr(error.message, "coordinator bb"));
+    assert_int_equal(ledger_save_stage(self, "j", 2, 0), ERR_CONFLICT);
+    assert_int_equal(ledger_save_task(self, "j", 2, 0, 0), ERR_CONFLICT);
+    assert_int_equal(self->ledger->verbs->forget_tasks(self->ledger, "j", NULL), ERR_CONFLICT);
+    assert_int_equal(self->ledger->verbs->remove_job(self->ledger, "j", NULL), ERR_CONFLICT);
+    assert_int_equal(self->ledger->verbs->renew(self->ledger, NULL), ERR_CONFLICT);
+    ledger_dump_t *after = ledger_dump(self);
+    assert_string_equal(before->text, after->text);
+    free(before);
+    free(after);
+    assert_int_equal(second->verbs->renew(second, NULL), OK);
+    assert_int_equal(second->verbs->save_job(second, &job, NULL), OK);
+    second->verbs->close(&second);
+}
+
+static void an_owner_that_is_started_again_has_the_ledger(void **state)
+{
+    ledger_fixture_t *self = *state;
+    ledger_t *again = NULL;
+    ledger_owner_t owner = ledger_an_owner("aa", 60000);
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    assert_int_equal(self->ledger->verbs->claim(self->ledger, &owner, NULL), OK);
+    assert_int_equal(self->factory->open(self->place, &again, NULL), OK);
+    assert_int_equal(again->verbs->claim(again, &owner, NULL), OK);
+    assert_int_equal(ledger_save(self, &job), ERR_CONFLICT);
+    assert_int_equal(again->verbs->save_job(again, &job, NULL), OK);
+    again->verbs->close(&again);
+}
+
 #define LEDGER_TEST(name, factory)                                                                 \
     cmocka_unit_test_prestate_setup_teardown(name, ledger_set_up, ledger_tear_down, factory)
 
@@ -513,6 +589,9 @@ static int ledger_suite(ledger_factory_t *factory)
         LEDGER_TEST(writers_beside_each_other_lose_nothing, factory),
         LEDGER_TEST(one_of_many_gets_the_key, factory),
         LEDGER_TEST(a_ledger_answers_a_ping, factory),
+        LEDGER_TEST(a_removed_job_leaves_nothing_and_frees_its_key, factory),
+        LEDGER_TEST(who_has_lost_the_ledger_changes_nothing, factory),
+        LEDGER_TEST(an_owner_that_is_started_again_has_the_ledger, factory),
     };
     return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }

@@ -336,15 +336,19 @@ static void check_save_job(world_t *self, const core_action_t *action)
     sim_job_t *job = &self->jobs[job_index(action->job_id)];
     watch_t *watch = &job->watch;
     const durable_t *row = &job->durable;
-    if (watch->retry_taken && !job_state_ended(action->state))
+    if (watch->retry_taken && !job_state_ended(action->state)) {
+        REQUIRE(watch->purge_ops == 0, "%s is retried while it is being purged", job->id);
         revive(job);
+    }
     REQUIRE(watch->row_ops == 0, "two saves of %s are under way, and may overtake", job->id);
     REQUIRE(action->epoch >= watch->top_epoch && action->epoch >= row->epoch,
             "the epoch of %s goes back to %u", job->id, action->epoch);
     REQUIRE(!row->present || !job_state_ended(row->state) || row->state == action->state ||
-                watch->revived,
+                watch->revived || action->state == JOB_REMOVING,
             "%s has ended, and becomes %s", job->id, job_state_name(action->state));
-    REQUIRE(row->state != JOB_COMPLETED || action->state == JOB_COMPLETED,
+    REQUIRE(row->state != JOB_REMOVING || action->state == JOB_REMOVING, "%s becomes %s", job->id,
+            job_state_name(action->state));
+    REQUIRE(row->state != JOB_COMPLETED || in(action->state, JOB_COMPLETED, JOB_REMOVING),
             "%s is completed, and becomes %s", job->id, job_state_name(action->state));
     REQUIRE(!row->present || row->state != JOB_CANCELLING ||
                 in(action->state, JOB_CANCELLING, JOB_CANCELLED) || watch->revived,
@@ -437,6 +441,17 @@ static void check_purge(world_t *self, const core_action_t *action)
     watch->purge_ops++;
 }
 
+static void check_remove(world_t *self, const core_action_t *action)
+{
+    sim_job_t *job = &self->jobs[job_index(action->job_id)];
+    watch_t *watch = &job->watch;
+    REQUIRE(job->durable.state == JOB_REMOVING, "REMOVE of %s while the ledger says %s", job->id,
+            job_state_name(job->durable.state));
+    REQUIRE(watch->row_ops + watch->result_ops + watch->advance_ops + watch->purge_ops == 0,
+            "REMOVE of %s while other operations of it are under way", job->id);
+    watch->purge_ops++;
+}
+
 static void check_changed(world_t *self, const core_action_t *action)
 {
     const durable_t *row = &self->jobs[job_index(action->job_id)].durable;
@@ -487,7 +502,7 @@ void check_action(world_t *self, const core_action_t *action)
         [CORE_ACTION_DISMISS] = check_dismiss,       [CORE_ACTION_ADVANCE] = check_advance,
         [CORE_ACTION_STOP_ADVANCE] = NULL,           [CORE_ACTION_LOST] = check_lost,
         [CORE_ACTION_WRITE] = check_write,           [CORE_ACTION_PURGE] = check_purge,
-        [CORE_ACTION_CHANGED] = check_changed,
+        [CORE_ACTION_REMOVE] = check_remove,         [CORE_ACTION_CHANGED] = check_changed,
     };
     check_ticket(self, action);
     if (CHECKS[action->kind])
@@ -529,6 +544,9 @@ void check_done(world_t *self, const op_t *op)
         if (same_key(&watch->saving_key[op->key.task], &op->key))
             watch->saving[op->key.task] = op->code == OK ? SAVING_NOT : SAVING_AGAIN;
         break;
+    case CORE_ACTION_REMOVE:
+        watch->purge_ops--;
+        break;
     case CORE_ACTION_PURGE:
         watch->purge_ops--;
         watch->purged = 1;
@@ -567,7 +585,8 @@ void check_crash(world_t *self)
 static void check_job_end(world_t *self, const sim_job_t *job)
 {
     const durable_t *row = &job->durable;
-    REQUIRE(!job->watch.acknowledged || row->present, "%s was acknowledged, and is lost", job->id);
+    REQUIRE(!job->watch.acknowledged || row->present || job->watch.removed,
+            "%s was acknowledged, and is lost", job->id);
     if (!row->present)
         return;
     REQUIRE(row->state != JOB_COMPLETED ||

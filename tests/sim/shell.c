@@ -129,7 +129,8 @@ static void decide_fate(world_t *self, op_t *op)
     op->code = ERR_UNAVAILABLE;
     op->has_effect = rng_chance(&self->rng, 0.5);
     watch->store_errors++;
-    if (!is_save(op->kind) && op->kind != CORE_ACTION_PURGE && rng_chance(&self->rng, 0.1)) {
+    if (!is_save(op->kind) && op->kind != CORE_ACTION_PURGE && op->kind != CORE_ACTION_REMOVE &&
+        rng_chance(&self->rng, 0.1)) {
         op->code = ERR_INTERNAL;
         watch->permanent_error = 1;
     }
@@ -233,6 +234,16 @@ void shell_lost_input(world_t *self, uint32_t job)
         return;
     tell_of_loss(self, job);
     shell_feed(self, &event);
+}
+
+void shell_expire(world_t *self, uint32_t job)
+{
+    core_event_t event;
+    memset(&event, 0, sizeof event);
+    event.kind = CORE_EVENT_EXPIRE;
+    memcpy(event.job_id, self->jobs[job].id, sizeof event.job_id);
+    if (self->core)
+        shell_feed(self, &event);
 }
 
 void shell_done(world_t *self, uint32_t index)
@@ -341,7 +352,7 @@ static void note_action(world_t *self, const core_action_t *action)
     static const char *const NAMES[] = {"REPLY",       "SAVE_JOB", "SAVE_STAGE", "SAVE_RESULT",
                                         "DROP_RESULT", "ACK",      "DISPATCH",   "ABORT",
                                         "DISMISS",     "LOST",     "ADVANCE",    "STOP_ADVANCE",
-                                        "WRITE",       "PURGE",    "CHANGED"};
+                                        "WRITE",       "PURGE",    "REMOVE",     "CHANGED"};
     const task_ref_t *ref = &action->ref;
     world_note(self,
                "    %-12s ticket %llu %s epoch %u %s stage %u | worker %u task %u.%u.%u#%u"

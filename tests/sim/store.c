@@ -113,6 +113,22 @@ static int purge(world_t *self, const op_t *op)
     return OK;
 }
 
+/* All of it, the row last: killed in between, the row says what is to be done. */
+static int remove_job(world_t *self, const op_t *op)
+{
+    durable_t *row = &self->jobs[op->job].durable;
+    uint32_t order = row->order;
+    int row_too = self->quiet || rng_chance(&self->rng, 0.8);
+    durable_t kept = {
+        .present = row->present, .order = order, .epoch = row->epoch, .state = row->state};
+    *row = kept;
+    if (!row_too)
+        return ERR_UNAVAILABLE;
+    row->present = 0;
+    self->jobs[op->job].watch.removed = 1;
+    return OK;
+}
+
 int store_apply(world_t *self, op_t *op)
 {
     switch (op->kind) {
@@ -126,6 +142,8 @@ int store_apply(world_t *self, op_t *op)
         return write_outcome(self, op);
     case CORE_ACTION_PURGE:
         return purge(self, op);
+    case CORE_ACTION_REMOVE:
+        return remove_job(self, op);
     case CORE_ACTION_ADVANCE:
         if (!op->first)
             store_remember(self, op->job);

@@ -67,6 +67,7 @@ static void choose_faults(world_t *self)
     faults->worker_faults = maybe_count(self, 8);
     faults->lost_payloads = maybe_count(self, 4);
     faults->lost_inputs = maybe_count(self, 3);
+    faults->expiries = maybe_count(self, 8);
     faults->stalls = maybe_count(self, 3);
     faults->controls = maybe_count(self, 12);
     faults->list_unacknowledged = rng_chance(&self->rng, 0.5);
@@ -114,6 +115,8 @@ static void plan_faults(world_t *self)
         mail->index = rng_below(&self->rng, self->job_count);
         mail->value = rng_below(&self->rng, 2);
     }
+    for (uint32_t i = 0; i < self->faults.expiries; i++)
+        mail_at(self, MAIL_EXPIRE, some_time(self))->index = rng_below(&self->rng, self->job_count);
     for (uint32_t i = 0; i < self->faults.stalls; i++)
         mail_at(self, MAIL_STALL, some_time(self))->value =
             (uint64_t)rng_between(&self->rng, 200, 8000);
@@ -191,6 +194,8 @@ static void calm(world_t *self)
         if (!self->workers[i].alive)
             self->workers[i].revive_ms = self->now_ms;
     }
+    for (uint32_t i = 0; i < self->job_count && self->faults.expiries; i++)
+        mail_at(self, MAIL_EXPIRE, self->now_ms + 5500)->index = i; /* removals that have failed */
     for (uint32_t i = 0; self->resume_at_end && i < self->job_count; i++) {
         mail_t *mail = mail_at(self, MAIL_CLIENT, self->now_ms + 5000);
         mail->index = i;
@@ -206,7 +211,7 @@ static void calm(world_t *self)
 static int is_for_coordinator(mail_kind_t kind)
 {
     return kind <= MAIL_GOODBYE || kind == MAIL_CLIENT || kind == MAIL_DONE ||
-           kind == MAIL_LOSE_INPUT;
+           kind == MAIL_LOSE_INPUT || kind == MAIL_EXPIRE;
 }
 
 /* What comes while the coordinator stands still is read, in its order, when it goes on. */
@@ -248,6 +253,9 @@ static void happen(world_t *self, const mail_t *mail)
         break;
     case MAIL_LOSE_INPUT:
         lose_input(self, mail);
+        break;
+    case MAIL_EXPIRE:
+        shell_expire(self, mail->index);
         break;
     case MAIL_QUIET:
         calm(self);
@@ -312,7 +320,8 @@ static int job_at_rest(const world_t *self, const sim_job_t *job)
 {
     const durable_t *row = &job->durable;
     core_job_view_t view;
-    if (!row->present || row->state == JOB_PAUSED || job_state_ended(row->state))
+    if (!row->present || row->state == JOB_PAUSED ||
+        (job_state_ended(row->state) && row->state != JOB_REMOVING))
         return 1;
     return job->watch.refused && self->core && !core_job(self->core, job->id, &view);
 }

@@ -63,6 +63,7 @@ typedef struct {
     int64_t pause_taken_ms;
     int cancel_wanted;
     int retry_taken;         /* ... and no save of the job since */
+    int removed;             /* all of it was told to go, and went */
     int must_plan;           /* an ADVANCE from the start is due before anything else */
     int must_merge;          /* ... or of the stage before */
     int unsure;              /* a save of its stage failed, and may have had its effect */
@@ -146,6 +147,7 @@ typedef enum {
     MAIL_LOSE_PAYLOAD,
     MAIL_LOSE_INPUT,
     MAIL_STALL,
+    MAIL_EXPIRE,
     MAIL_QUIET
 } mail_kind_t;
 
@@ -212,6 +214,7 @@ typedef struct {
     uint32_t worker_faults;
     uint32_t lost_payloads;
     uint32_t lost_inputs;
+    uint32_t expiries;
     uint32_t stalls; /* of the coordinator's process */
     uint32_t controls;
     int list_unacknowledged; /* do heartbeats name what only waits for its ACK? */
@@ -298,6 +301,7 @@ void shell_receive(world_t *self, const mail_t *mail);
 void shell_effect(world_t *self, uint32_t index);
 void shell_done(world_t *self, uint32_t index);
 void shell_lost_input(world_t *self, uint32_t job);
+void shell_expire(world_t *self, uint32_t job);
 void key_to_ref(const world_t *self, const task_key_t *key, task_ref_t *out);
 task_key_t ref_to_key(const task_ref_t *ref);
 uint32_t job_index(const char *job_id);

@@ -221,6 +221,64 @@ static void a_stage_that_cannot_be_read_back_is_made_again(void **state)
     fixture_close(&f);
 }
 
+static void expire(fixture_t *f, const char *job_id)
+{
+    core_event_t event = event_of(CORE_EVENT_EXPIRE, job_id);
+    feed(f, &event);
+}
+
+static void an_expired_job_is_removed_once_that_is_durable(void **state)
+{
+    (void)state;
+    fixture_t f;
+    core_job_view_t view;
+    fixture_open(&f);
+    fail_after_three_faults(&f, "a");
+    expire(&f, "a");
+    assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_REMOVING);
+    assert_null(action(&f, CORE_ACTION_REMOVE));
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    uint64_t removal = ticket_of(&f, CORE_ACTION_REMOVE);
+    control(&f, "a", VERB_RETRY, 9);
+    assert_int_equal(action(&f, CORE_ACTION_REPLY)->error.code, ERR_CONFLICT);
+    done(&f, removal, ERR_UNAVAILABLE);
+    assert_int_equal(f.actions.count, 0); /* until the next EXPIRE */
+    expire(&f, "a");
+    done(&f, ticket_of(&f, CORE_ACTION_REMOVE), OK);
+    assert_false(core_job(f.core, "a", &view));
+    assert_int_equal(core_job_count(f.core, JOB_REMOVING), 0);
+    fixture_close(&f);
+}
+
+static void only_what_has_ended_expires(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    hello(&f, 1, 1);
+    run_job(&f, "a", 1);
+    expire(&f, "a");
+    expire(&f, "unknown");
+    assert_int_equal(f.actions.count, 0);
+    assert_int_equal(state_of(&f, "a"), JOB_RUNNING);
+    fixture_close(&f);
+}
+
+static void a_removal_that_was_cut_short_goes_on_after_a_restart(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    core_event_t event = event_of(CORE_EVENT_RECOVER_JOB, "a");
+    event.epoch = 1;
+    event.state = JOB_REMOVING;
+    feed(&f, &event);
+    event = event_of(CORE_EVENT_RECOVERED, NULL);
+    feed(&f, &event);
+    assert_non_null(action(&f, CORE_ACTION_REMOVE));
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +292,9 @@ int main(void)
         cmocka_unit_test(what_an_earlier_pass_left_is_not_computed_again),
         cmocka_unit_test(a_job_that_loses_files_again_and_again_fails),
         cmocka_unit_test(a_stage_that_cannot_be_read_back_is_made_again),
+        cmocka_unit_test(an_expired_job_is_removed_once_that_is_durable),
+        cmocka_unit_test(only_what_has_ended_expires),
+        cmocka_unit_test(a_removal_that_was_cut_short_goes_on_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,8 @@ static void every_legal_move_leads_where_the_table_says(void **state)
         {JOB_QUEUED, MOVE_REWIND, JOB_QUEUED},        {JOB_PLANNING, MOVE_REWIND, JOB_PLANNING},
         {JOB_RUNNING, MOVE_REWIND, JOB_PLANNING},     {JOB_MERGING, MOVE_REWIND, JOB_PLANNING},
         {JOB_WRITING, MOVE_REWIND, JOB_PLANNING},     {JOB_PAUSING, MOVE_REWIND, JOB_PAUSING},
-        {JOB_PAUSED, MOVE_REWIND, JOB_PAUSED},
+        {JOB_PAUSED, MOVE_REWIND, JOB_PAUSED},        {JOB_COMPLETED, MOVE_EXPIRE, JOB_REMOVING},
+        {JOB_CANCELLED, MOVE_EXPIRE, JOB_REMOVING},   {JOB_FAILED, MOVE_EXPIRE, JOB_REMOVING},
     };
     size_t count = sizeof ROWS / sizeof *ROWS;
     for (size_t i = 0; i < count; i++)
@@ -51,13 +52,13 @@ static void every_legal_move_leads_where_the_table_says(void **state)
     assert_int_equal(legal_count, count);
 }
 
-static void nothing_but_a_retry_moves_a_job_that_has_ended(void **state)
+static void only_a_retry_or_its_removal_moves_a_job_that_has_ended(void **state)
 {
     (void)state;
     for (int from = 0; from < JOB_STATE_COUNT; from++) {
         for (int move = 0; job_state_ended((job_state_t)from) && move < JOB_MOVE_COUNT; move++) {
             job_state_t next = JOB_QUEUED;
-            if (move == MOVE_RETRY)
+            if (move == MOVE_RETRY || move == MOVE_EXPIRE)
                 continue;
             assert_false(job_state_next((job_state_t)from, (job_move_t)move, &next));
             assert_int_equal(next, JOB_QUEUED);
@@ -65,15 +66,15 @@ static void nothing_but_a_retry_moves_a_job_that_has_ended(void **state)
     }
 }
 
-static void three_states_are_ends(void **state)
+static void four_states_are_ends(void **state)
 {
     (void)state;
     int ended = 0;
     for (int from = 0; from < JOB_STATE_COUNT; from++)
         ended += job_state_ended((job_state_t)from);
-    assert_int_equal(ended, 3);
-    assert_true(job_state_ended(JOB_COMPLETED) && job_state_ended(JOB_CANCELLED) &&
-                job_state_ended(JOB_FAILED));
+    assert_int_equal(ended, 4);
+    assert_true(job_state_ended(JOB_REMOVING) && job_state_ended(JOB_COMPLETED) &&
+                job_state_ended(JOB_CANCELLED) && job_state_ended(JOB_FAILED));
 }
 
 static void every_name_reads_back(void **state)
@@ -105,8 +106,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_legal_move_leads_where_the_table_says),
-        cmocka_unit_test(nothing_but_a_retry_moves_a_job_that_has_ended),
-        cmocka_unit_test(three_states_are_ends),
+        cmocka_unit_test(only_a_retry_or_its_removal_moves_a_job_that_has_ended),
+        cmocka_unit_test(four_states_are_ends),
         cmocka_unit_test(every_name_reads_back),
         cmocka_unit_test(an_unknown_name_or_number_is_refused),
     };

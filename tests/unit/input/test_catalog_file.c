@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/input/catalog.h"
 
+#include "common/input/catalog_cache.h"
 #include "input_fixture.h"
 
 #include <dirent.h>
@@ -360,6 +361,25 @@ static void a_cache_of_another_file_is_not_used(void **state)
     catalog_close(&catalog);
 }
 
+static void a_cache_is_removed_when_nobody_has_used_it_for_long(void **state)
+{
+    const fixture_t *fixture = *state;
+    char path[1024];
+    struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    copy_sample(fixture);
+    catalog_t *catalog = open_cached(fixture, 430);
+    catalog_close(&catalog);
+    assert_int_equal(cached_files(fixture, path), 1);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    assert_int_equal(catalog_cache_sweep(fixture->cache, 1500, 501), 0);
+    catalog = open_cached(fixture, 430); /* which is a use */
+    catalog_close(&catalog);
+    assert_int_equal(catalog_cache_sweep(fixture->cache, 1501, 501), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    assert_int_equal(catalog_cache_sweep(fixture->cache, 1501, 501), 1);
+    assert_int_equal(cached_files(fixture, path), 0);
+}
+
 static void a_cache_that_cannot_be_written_does_no_harm(void **state)
 {
     fixture_t *fixture = *state;
@@ -399,6 +419,7 @@ int main(void)
         TEST(a_build_stays_under_its_memory_limit),
         TEST(a_file_of_many_pieces_is_read_whole),
         TEST(a_cached_catalog_equals_the_built_one),
+        TEST(a_cache_is_removed_when_nobody_has_used_it_for_long),
         TEST(a_damaged_cache_is_built_again),
         TEST(a_cache_of_another_file_is_not_used),
         TEST(a_cache_that_cannot_be_written_does_no_harm),

@@ -41,6 +41,7 @@ static void the_smallest_job_has_the_documented_defaults(void **state)
               "\"params\":{\"allow_single_cluster\":false,\"cluster_selection_epsilon\":0,"
               "\"cluster_selection_method\":\"eom\",\"max_cluster_size\":0,\"min_cluster_size\":5,"
               "\"min_samples\":5},\"partition_by\":[],\"priority\":5,\"quality\":[],"
+              "\"retention_days\":null,"
               "\"window_days\":null}");
     free(json);
 }
@@ -56,6 +57,7 @@ static void every_field_is_read_and_written_back(void **state)
         "\"metric\":\"euclidean\",\"params\":{\"init\":\"random\",\"k\":7,"
         "\"max_iterations\":3,\"n_init\":4,\"seed\":9007199254740991,\"tolerance\":1e-05},"
         "\"partition_by\":[\"domain\",\"event_type\"],\"priority\":9,\"quality\":[\"silhouette\"],"
+        "\"retention_days\":30,"
         "\"window_days\":0}";
     char *json = canonical(full);
     assert_string_equal(json, full);

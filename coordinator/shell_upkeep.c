@@ -1,0 +1,141 @@
+/* What is looked after now and then: the ledger's lease, jobs past their retention, old caches. */
+#include "common/clock.h"
+#include "common/input/catalog_cache.h"
+#include "coordinator/shell.h"
+#include "coordinator/store/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define LEASE_MS 5000
+#define RENEW_MS 1000
+#define CLAIM_AGAIN_MS 250
+#define SWEEP_MS 60000
+#define RETENTION_DAYS 90
+#define DAY_MS INT64_C(86400000)
+
+/* ---- the ledger's owner ---- */
+
+static int read_id(const char *path, char id[LEDGER_OWNER_ID_SIZE])
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t length = file < 0 ? -1 : read(file, id, LEDGER_OWNER_ID_SIZE - 1);
+    if (file >= 0)
+        close(file);
+    id[length < 0 ? 0 : length] = 0;
+    return strlen(id) == LEDGER_OWNER_ID_SIZE - 1;
+}
+
+static int make_id(const char *path, char id[LEDGER_OWNER_ID_SIZE], error_t *error)
+{
+    unsigned char bytes[(LEDGER_OWNER_ID_SIZE - 1) / 2];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return error_set(error, ERR_INTERNAL, "the system gives no random numbers");
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0)
+        return durable_error(error, "create", path);
+    int code = durable_write(file, id, strlen(id), path, error);
+    close(file);
+    return code;
+}
+
+/* The folder's name for itself: its lock says that whoever had it before is dead. */
+static int describe_owner(const shell_t *self, ledger_owner_t *out, error_t *error)
+{
+    char path[4096];
+    char host[64] = "?";
+    *out = (ledger_owner_t){.lease_ms = LEASE_MS};
+    snprintf(path, sizeof path, "%s/ledger.owner", self->options->state_folder);
+    int code = read_id(path, out->id) ? OK : make_id(path, out->id, error);
+    gethostname(host, sizeof host - 1);
+    snprintf(out->words, sizeof out->words, "coordinator %ld on host %s, state folder %s",
+             (long)getpid(), host, self->options->state_folder);
+    return code;
+}
+
+/* A lease that nobody renews ends while we wait. One that is renewed outlasts our patience. */
+int shell_claim(shell_t *self, const atomic_int *stop, error_t *error)
+{
+    ledger_owner_t owner;
+    int64_t until_ms = clock_monotonic_ms() + LEASE_MS + 2 * RENEW_MS;
+    int code = describe_owner(self, &owner, error);
+    if (code)
+        return code;
+    while ((code = self->ledger->verbs->claim(self->ledger, &owner, error)) == ERR_CONFLICT &&
+           clock_monotonic_ms() < until_ms && !atomic_load(stop))
+        poll(NULL, 0, CLAIM_AGAIN_MS);
+    self->renewed_ms = clock_monotonic_ms();
+    return code;
+}
+
+void shell_notice_fence(shell_t *self, const error_t *error)
+{
+    if (error->code == ERR_CONFLICT && !strcmp(error->field, LEDGER_OWNER) && !self->fenced.code)
+        self->fenced = *error;
+}
+
+static void renew(shell_t *self, int64_t now_ms)
+{
+    error_t error = ERROR_INIT;
+    if (now_ms - self->renewed_ms < RENEW_MS)
+        return;
+    if (self->ledger->verbs->renew(self->ledger, &error))
+        shell_notice_fence(self, &error); /* what is not that, the saves will tell */
+    self->renewed_ms = clock_monotonic_ms();
+}
+
+/* ---- retention ---- */
+
+int64_t shell_expires_ms(const shell_t *self, const job_record_t *record)
+{
+    int32_t days = record->spec.retention_days;
+    if (days < 0)
+        days = self->options->retention_days;
+    if (days < 0)
+        days = RETENTION_DAYS;
+    if (!days || !record->durable || !job_state_ended(record->state))
+        return 0;
+    return record->changed_ms + days * DAY_MS;
+}
+
+static void sweep_jobs(shell_t *self)
+{
+    int64_t now_ms = clock_wall_ms();
+    for (size_t i = 0; i < self->jobs.count; i++) {
+        const job_record_t *record = self->jobs.items[i];
+        int64_t expires_ms = shell_expires_ms(self, record);
+        if (record->state != JOB_REMOVING && (!expires_ms || now_ms < expires_ms))
+            continue;
+        core_event_t event = {.kind = CORE_EVENT_EXPIRE};
+        memcpy(event.job_id, record->job_id, sizeof event.job_id);
+        shell_feed(self, &event); /* the record goes later, when the merge thread is done */
+    }
+}
+
+static void sweep(shell_t *self, int64_t now_ms)
+{
+    if (self->swept_ms && now_ms - self->swept_ms < SWEEP_MS)
+        return;
+    self->swept_ms = now_ms;
+    sweep_jobs(self);
+    if (!self->options->catalog_days)
+        return;
+    size_t removed = catalog_cache_sweep(self->paths.cache, clock_wall_ms() / 1000,
+                                         self->options->catalog_days * (DAY_MS / 1000));
+    if (removed)
+        log_event(self->log, LOG_INFO, "catalogs_removed", LOG_INT("files", removed));
+}
+
+void shell_look_after(shell_t *self)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    renew(self, now_ms);
+    sweep(self, now_ms);
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Two coordinators on one Redis, or on one state folder: one of them works, and never both."""
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+
+import harness
+import servers
+from harness import AS_OF, BUILD, Cluster, run, sha256
+from servers import Redis
+
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="stage4-fencing-"))
+CONFLICT = 9
+JOB = {"embedding_type": "events", "algorithm": "hdbscan", "as_of": AS_OF}
+
+
+def big():
+    folder = WORK / "big"
+    if not folder.exists():
+        harness.made_events(folder, harness.rows_of_a_long_job() // 2, seed=9)
+    return folder
+
+
+def options(redis):
+    secret = WORK / "secret"
+    secret.write_text(servers.REDIS_PASSWORD)
+    return ["--ledger", "redis", "--redis-host", "127.0.0.1", "--redis-port", redis.port,
+            "--redis-password-file", secret]
+
+
+def reference():
+    with Cluster(big()) as alone:
+        job = alone.start_all(2).submit(**JOB)
+        alone.wait_state(job, "completed")
+        return sha256(alone.jsonl(job))
+
+
+def last_words(cluster, program="stage4-coordinator"):
+    return sorted(cluster.folder.glob("*-%s.log" % program))[-1].read_text()
+
+
+def a_second_coordinator_on_the_same_redis_is_refused():
+    with Redis() as redis, Cluster(big()) as first:
+        first.coordinator_options = options(redis)
+        first.start_all(0)
+        code, _, problem = run(
+            BUILD / "stage4-coordinator", "--indices", big(), "--state", WORK / "other",
+            "--output-folder", WORK / "other-data", "--client-endpoint",
+            "tcp://127.0.0.1:%d" % harness.free_port(), "--worker-endpoint",
+            "tcp://127.0.0.1:%d" % harness.free_port(), *options(redis), check=False, timeout=60)
+        assert code == CONFLICT, (code, problem)
+        assert "coordinator %d on host" % first.coordinator.pid in problem, problem
+        assert first.coordinator.poll() is None
+        first.kill(first.coordinator)
+        first.start_coordinator()  # its own folder: it need not wait for a lease
+        first.wait_for(lambda: first.request("GET", "/health")[0] == 200, 4, "the coordinator")
+
+
+def one_that_was_stopped_while_another_took_over_stops_for_good():
+    expected = reference()
+    with Redis() as redis, Cluster(big()) as first, Cluster(big()) as second:
+        for cluster in (first, second):
+            cluster.coordinator_options = options(redis)
+        first.start_all(2)
+        job = first.submit(**JOB)
+        first.wait_for(lambda: first.status(job).get("tasks_done"), 60, "some results")
+        first.coordinator.send_signal(signal.SIGSTOP)
+        second.start_all(2)  # waits until the lease is over
+        second.wait_for(lambda: second.status(job).get("state"), 30, "the job, taken over")
+        first.coordinator.send_signal(signal.SIGCONT)
+        assert first.coordinator.wait(timeout=30) == CONFLICT
+        words = last_words(first)
+        assert "coordinator %d on host" % second.coordinator.pid in words, words[-800:]
+        second.wait_state(job, "completed")
+        assert sha256(second.jsonl(job)) == expected
+        assert not list((first.folder / "data").glob("*%s*" % job)), "the first wrote it as well"
+
+
+if __name__ == "__main__":
+    lacking = servers.missing()
+    if lacking:
+        print("skipped: not installed: " + lacking)
+        sys.exit(0)
+    os.chdir(WORK)
+    try:
+        harness.main([a_second_coordinator_on_the_same_redis_is_refused,
+                      one_that_was_stopped_while_another_took_over_stops_for_good])
+    finally:
+        shutil.rmtree(WORK, ignore_errors=True)
