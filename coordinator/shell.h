@@ -13,7 +13,8 @@
  *
  * One thread runs all of it. Saves to spool and ledger are made inline: they are small (a payload
  * of 5 MB with its fsync takes milliseconds to tens of them), heartbeats wait in the socket
- * meanwhile, and the core forgives workers the time that we did not listen. */
+ * meanwhile, and the core forgives workers the time that we did not listen. A Redis that hangs
+ * holds the loop up for less than a second once, and then hardly (store/redis.h). */
 #ifndef STAGE4_COORDINATOR_SHELL_H
 #define STAGE4_COORDINATOR_SHELL_H
 

@@ -245,10 +245,12 @@ int ledger_redis_load(ledger_t *ledger, int (*job)(void *context, const ledger_j
                       stage_callback_t stage, task_callback_t task, void *context, error_t *error)
 {
     walk_t walk = {ledger_redis_of(ledger), job, stage, task, context};
+    int command_ms = redis_set_command_ms(walk.ledger->redis, REDIS_LOAD_MS);
     int code = each_name(&walk, "jobs", visit_job, error);
     if (code == OK)
         code = each_name(&walk, "stages", visit_stage, error);
     if (code == OK)
         code = each_name(&walk, "stages", visit_tasks, error);
+    redis_set_command_ms(walk.ledger->redis, command_ms);
     return code;
 }

@@ -14,6 +14,7 @@ struct redis {
     char *password;
     redisContext *connection; /* NULL: none now */
     int greeting;             /* the greeter is at work: no second attempt inside it */
+    int suspected;            /* it has kept silent: until it greets us, it is not waited for */
     int64_t refused_until_ms; /* of the monotonic clock: fail at once until then */
     error_t refusal;          /* why the last connection could not be made */
     char address[320];
@@ -89,6 +90,15 @@ static struct timeval milliseconds(int ms)
     return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 }
 
+int redis_set_command_ms(redis_t *self, int command_ms)
+{
+    int before = self->options.command_ms;
+    self->options.command_ms = command_ms;
+    if (self->connection)
+        redisSetTimeout(self->connection, milliseconds(command_ms));
+    return before;
+}
+
 static int answer_error(const redis_t *self, const char *text, error_t *error)
 {
     for (size_t i = 0; i < sizeof MEANINGS / sizeof *MEANINGS; i++) {
@@ -130,6 +140,7 @@ static int send_once(redis_t *self, const redis_text_t *arguments, size_t count,
     if (*out)
         return OK;
     *slow = errno == EAGAIN;
+    self->suspected |= *slow;
     return lost(self, error);
 }
 
@@ -162,7 +173,10 @@ static int open_connection(redis_t *self, error_t *error)
         disconnect(self);
         return ERR_UNAVAILABLE;
     }
-    redisSetTimeout(self->connection, milliseconds(self->options.command_ms));
+    int patience_ms = self->options.command_ms;
+    if (self->suspected && patience_ms > REDIS_PROBE_MS)
+        patience_ms = REDIS_PROBE_MS;
+    redisSetTimeout(self->connection, milliseconds(patience_ms));
     redisEnableKeepAlive(self->connection);
     return OK;
 }
@@ -181,9 +195,13 @@ static int connect_once(redis_t *self, error_t *error)
         code = self->options.greet(self->options.context, self, error);
         self->greeting = 0;
     }
-    if (code != OK)
+    if (code != OK) {
         disconnect(self);
-    return code;
+        return code;
+    }
+    self->suspected = 0;
+    redisSetTimeout(self->connection, milliseconds(self->options.command_ms));
+    return OK;
 }
 
 static int connected(redis_t *self, error_t *error)

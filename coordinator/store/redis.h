@@ -6,6 +6,10 @@
  * be made, further calls fail at once for REDIS_PAUSE_MS: an event loop that saves is not held up
  * again and again.
  *
+ * So a server that hangs holds a loop up for REDIS_COMMAND_MS once; from then on it has only
+ * REDIS_PROBE_MS to greet us, every REDIS_PAUSE_MS, until it does. A pause that a user asks for has
+ * 2 s, of which running tasks are given one: the rest is more than both together.
+ *
  * Redis' errors become ours: ERR_UNAVAILABLE for a server that is away, loading, busy or a replica,
  * ERR_IO for one that cannot write, ERR_USAGE for a refused password or database, with the address
  * and what to do. No message holds the password.
@@ -20,9 +24,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDIS_CONNECT_MS 1000
-#define REDIS_COMMAND_MS 3000
+#define REDIS_CONNECT_MS 500
+#define REDIS_COMMAND_MS 700
+#define REDIS_PROBE_MS 250
 #define REDIS_PAUSE_MS 500
+#define REDIS_LOAD_MS 10000 /* for those who read all of it, before anybody waits for them */
 
 typedef struct redis redis_t;
 typedef struct redis_value redis_value_t; /* an answer: text, number, nothing, or a list of them */
@@ -39,7 +45,8 @@ typedef struct {
     int db;
     const char *password; /* NULL or "": none */
     int connect_ms;       /* 0: REDIS_CONNECT_MS */
-    int command_ms;       /* 0: REDIS_COMMAND_MS; longer than an fsync of the server ever takes */
+    int command_ms;       /* 0: REDIS_COMMAND_MS. Whoever answers later than that may have done it:
+                             what is saved again is the same */
     /* Called over each new connection before anything else is sent; not OK: the connection is
      * given up and the call fails with that code. NULL: nobody asks. */
     int (*greet)(void *context, redis_t *self, error_t *error);
@@ -51,6 +58,8 @@ redis_text_t redis_text(const char *text); /* without its NUL */
 /* Copies the options; connects at the first call. */
 int redis_new(const redis_options_t *options, redis_t **out, error_t *error);
 void redis_destroy(redis_t **self);
+/* How long a command may take from now on. Returns what it was. */
+int redis_set_command_ms(redis_t *self, int command_ms);
 const char *redis_address(const redis_t *self); /* "127.0.0.1:6379, database 6": for messages */
 
 /* One command. *out (may be NULL) is the caller's. */

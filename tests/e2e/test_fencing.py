@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Two coordinators on one Redis, or on one state folder: one of them works, and never both."""
+"""Two coordinators on one Redis: one of them works, and never both. And a Redis that hangs holds
+neither a pause nor anybody's heartbeats up."""
 import os
 import pathlib
 import shutil
 import signal
 import sys
 import tempfile
+import threading
+import time
 
 import harness
 import servers
@@ -31,11 +34,16 @@ def options(redis):
             "--redis-password-file", secret]
 
 
+REFERENCE = {}
+
+
 def reference():
-    with Cluster(big()) as alone:
-        job = alone.start_all(2).submit(**JOB)
-        alone.wait_state(job, "completed")
-        return sha256(alone.jsonl(job))
+    if not REFERENCE:
+        with Cluster(big()) as alone:
+            job = alone.start_all(2).submit(**JOB)
+            alone.wait_state(job, "completed")
+            REFERENCE["sha"] = sha256(alone.jsonl(job))
+    return REFERENCE["sha"]
 
 
 def last_words(cluster, program="stage4-coordinator"):
@@ -79,6 +87,48 @@ def one_that_was_stopped_while_another_took_over_stops_for_good():
         assert not list((first.folder / "data").glob("*%s*" % job)), "the first wrote it as well"
 
 
+def pause_in_the_background(service, job):
+    def ask():
+        service.request("POST", "/cluster/pause/" + job)
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    return thread
+
+
+def a_redis_that_hangs_holds_up_neither_pause_nor_heartbeats():
+    expected = reference()
+    with Redis() as redis, Cluster(big()) as service:
+        service.coordinator_options = options(redis)
+        service.start_all(2)
+        job = service.submit(**JOB)
+        service.wait_for(lambda: service.status(job).get("phase") == "neighbours" and
+                         service.status(job).get("tasks_in_flight"), 60, "a task at work")
+        redis.process.send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        thread = pause_in_the_background(service, job)
+        slowest = idle = 0.0
+        while time.monotonic() - begin < 6:
+            asked = time.monotonic()
+            status = service.status(job)
+            slowest = max(slowest, time.monotonic() - asked)
+            assert status.get("state") != "paused", "acknowledged, and not durable"
+            # taken back, or done: its result waits to be saved
+            if not idle and (not status.get("tasks_in_flight") or
+                             status.get("phase_progress") == 1):
+                idle = time.monotonic() - begin
+            time.sleep(0.05)
+        print("    slowest answer %.2f s; no task at work after %.2f s" % (slowest, idle))
+        redis.process.send_signal(signal.SIGCONT)
+        assert idle, status
+        assert slowest < 2.5, slowest  # it used to be more than three, again and again
+        thread.join(timeout=60)
+        service.wait_state(job, "paused")
+        assert "worker_dismissed" not in last_words(service)
+        service.request("POST", "/cluster/resume/" + job)
+        service.wait_state(job, "completed")
+        assert sha256(service.jsonl(job)) == expected
+
+
 if __name__ == "__main__":
     lacking = servers.missing()
     if lacking:
@@ -87,6 +137,7 @@ if __name__ == "__main__":
     os.chdir(WORK)
     try:
         harness.main([a_second_coordinator_on_the_same_redis_is_refused,
-                      one_that_was_stopped_while_another_took_over_stops_for_good])
+                      one_that_was_stopped_while_another_took_over_stops_for_good,
+                      a_redis_that_hangs_holds_up_neither_pause_nor_heartbeats])
     finally:
         shutil.rmtree(WORK, ignore_errors=True)

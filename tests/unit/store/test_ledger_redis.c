@@ -317,6 +317,32 @@ static void a_server_that_hangs_is_given_up_in_time(void **state)
     proxy_destroy(&proxy);
 }
 
+/* Once it has kept silent it is only asked to greet, for a moment now and then. */
+static void a_server_that_goes_on_hanging_is_hardly_waited_for(void **state)
+{
+    ledger_fixture_t *self = *state;
+    proxy_t *proxy = proxy_new(server.port);
+    ledger_t *direct = self->ledger;
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    self->ledger = open_through(self->place, proxy, 4000);
+    atomic_store(&proxy->mode, PROXY_HOLD);
+    int64_t start = clock_monotonic_ms();
+    assert_int_equal(ledger_save(self, &job), ERR_UNAVAILABLE);
+    int64_t first_ms = clock_monotonic_ms() - start;
+    for (int i = 0; i < 2; i++) {
+        usleep((REDIS_PAUSE_MS + 50) * 1000);
+        start = clock_monotonic_ms();
+        assert_int_equal(ledger_save(self, &job), ERR_UNAVAILABLE);
+        assert_true(clock_monotonic_ms() - start < first_ms / 2);
+    }
+    atomic_store(&proxy->mode, PROXY_PASS);
+    usleep((REDIS_PAUSE_MS + 50) * 1000);
+    assert_int_equal(ledger_save(self, &job), OK);
+    self->ledger->verbs->close(&self->ledger);
+    self->ledger = direct;
+    proxy_destroy(&proxy);
+}
+
 /* A file size limit of the server stands for the full disk: with appendfsync always Redis ends
  * rather than acknowledge what it could not write. */
 static void a_full_disk_loses_nothing_acknowledged(void **state)
@@ -370,6 +396,7 @@ int main(void)
         LEDGER_TEST(a_restart_is_survived_by_an_open_handle, &factory),
         LEDGER_TEST(a_save_whose_connection_is_cut_is_sent_again, &factory),
         LEDGER_TEST(a_server_that_hangs_is_given_up_in_time, &factory),
+        LEDGER_TEST(a_server_that_goes_on_hanging_is_hardly_waited_for, &factory),
         cmocka_unit_test(a_full_disk_loses_nothing_acknowledged),
     };
     signal(SIGPIPE, SIG_IGN);
