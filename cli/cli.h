@@ -51,6 +51,7 @@ int cli_resume(const cli_t *cli, error_t *error);
 int cli_retry(const cli_t *cli, error_t *error);
 int cli_cancel(const cli_t *cli, error_t *error);
 int cli_results(const cli_t *cli, error_t *error);
+int cli_pairs(const cli_t *cli, error_t *error);
 int cli_dendrogram(const cli_t *cli, error_t *error);
 int cli_clusters(const cli_t *cli, error_t *error);
 int cli_inspect(const cli_t *cli, error_t *error);

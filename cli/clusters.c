@@ -1,4 +1,4 @@
-/* clusters.c - `stage4 results`, `dendrogram` and `clusters`: what is read from a gateway's result store.
+/* clusters.c - `stage4 results`, `dendrogram`, `pairs` and `clusters`: what is read from a gateway's result store.
  */
 #include "cli/cli.h"
 
@@ -49,6 +49,11 @@ int cli_results(const cli_t *cli, error_t *error)
 int cli_dendrogram(const cli_t *cli, error_t *error)
 {
     return fetch_text(cli, "/cluster/dendrogram/", "", error);
+}
+
+int cli_pairs(const cli_t *cli, error_t *error)
+{
+    return fetch_text(cli, "/cluster/pairs/", "", error);
 }
 
 /* ---- clusters ---- */

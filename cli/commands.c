@@ -14,7 +14,8 @@ static const cli_command_t COMMANDS[] = {
      "cluster_selection_method (eom, leaf), allow_single_cluster, max_cluster_size;\n"
      "of kmeans: k, init (k-means++, random), n_init, max_iterations, tolerance, seed;\n"
      "of agglomerative: linkage (average, complete, single, ward), distance_threshold or\n"
-     "n_clusters, min_cluster_size.\n"
+     "n_clusters, min_cluster_size;\n"
+     "of pairs: min_weight, decay (none, exponential, half_life, linear), decay_days, max_pairs.\n"
      "The value of --filter is a number, true, false or null when it reads as one, else a text;\n"
      "a text of digits is written in double quotes: --filter 'source_id=\"17\"'.\n"
      "With --state DIR a run that was ended goes on when the same command is given again.\n"},
@@ -35,6 +36,8 @@ static const cli_command_t COMMANDS[] = {
      "A line's Z is scipy's linkage matrix; leaf i is the item leaf_ids[i]:\n"
      "  stage4 dendrogram JOB | python3 -c 'import json, sys, numpy, scipy.cluster.hierarchy as h\n"
      "  for line in sys.stdin: print(h.cophenet(numpy.array(json.loads(line)[\"Z\"])))'\n"},
+    {"pairs", CLIENT | CONFIG_RESULTS, cli_pairs, "JOB", 1, 1,
+     "the pairs that a pairs job found, one a line", NULL},
     {"clusters", CLIENT | CONFIG_CLUSTERS, cli_clusters, "[CLUSTER]", 0, 1,
      "find clusters by what they are about, or print one", NULL},
     {"inspect", CONFIG_INSPECT, cli_inspect, "", 0, 0,

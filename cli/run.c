@@ -36,7 +36,7 @@
 static const struct {
     const char *name;
     algorithm_t algorithm; /* that gives it */
-} SIDES[] = {{"dendrogram", ALGORITHM_AGGLOMERATIVE}};
+} SIDES[] = {{"dendrogram", ALGORITHM_AGGLOMERATIVE}, {"pairs", ALGORITHM_PAIRS}};
 #define SIDE_COUNT (sizeof SIDES / sizeof *SIDES)
 
 typedef struct {

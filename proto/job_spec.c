@@ -29,6 +29,9 @@ void job_spec_init(job_spec_t *self)
         .tolerance = 1e-4,
         .distance_threshold = -1,
         .smallest_cluster = 1,
+        .min_weight = -1,
+        .decay_days = -1,
+        .max_pairs = 1000000,
     };
 }
 
@@ -49,6 +52,7 @@ uint32_t job_spec_min_samples(const job_spec_t *self)
 const char *algorithm_name(algorithm_t algorithm) { return ALGORITHM_NAMES[algorithm]; }
 const char *metric_name(metric_t metric) { return METRIC_NAMES[metric]; }
 const char *linkage_name(linkage_method_t method) { return LINKAGE_NAMES[method]; }
+const char *decay_name(decay_t decay) { return DECAY_NAMES[decay]; }
 
 double metric_distance(metric_t metric, float dist2)
 {
@@ -124,12 +128,36 @@ static int check_agglomerative(const job_spec_t *self, error_t *error)
     return OK;
 }
 
+static int check_decay(const job_spec_t *self, error_t *error)
+{
+    if ((self->decay != DECAY_NONE) == (self->decay_days > 0))
+        return OK;
+    return error_field(error, ERR_USAGE, "params.decay_days",
+                       "params.decay_days %s; a decay needs its days, over 0, and days a decay",
+                       self->decay_days < 0    ? "is missing"
+                       : self->decay_days == 0 ? "is 0"
+                                               : "is given without params.decay");
+}
+
+static int check_pairs(const job_spec_t *self, error_t *error)
+{
+    if (!(self->min_weight > 0))
+        return error_field(error, ERR_USAGE, "params.min_weight",
+                           "params.min_weight must be a number over 0, up to 1");
+    if (self->metric != METRIC_COSINE)
+        return error_field(error, ERR_USAGE, "metric",
+                           "a pair's weight is a cosine similarity; metric is \"%s\"",
+                           metric_name(self->metric));
+    return check_decay(self, error);
+}
+
 int job_spec_validate(const job_spec_t *self, error_t *error)
 {
     static int (*const CHECKS[ALGORITHM_COUNT])(const job_spec_t *, error_t *) = {
         [ALGORITHM_HDBSCAN] = check_hdbscan,
         [ALGORITHM_KMEANS] = check_kmeans,
         [ALGORITHM_AGGLOMERATIVE] = check_agglomerative,
+        [ALGORITHM_PAIRS] = check_pairs,
     };
     int code = check_partition(self, error);
     if (code == OK)

@@ -15,13 +15,19 @@
 #include <stdint.h>
 #include <stdio.h>
 
-typedef enum { ALGORITHM_HDBSCAN, ALGORITHM_KMEANS, ALGORITHM_AGGLOMERATIVE } algorithm_t;
-#define ALGORITHM_COUNT 3
+typedef enum {
+    ALGORITHM_HDBSCAN,
+    ALGORITHM_KMEANS,
+    ALGORITHM_AGGLOMERATIVE,
+    ALGORITHM_PAIRS
+} algorithm_t;
+#define ALGORITHM_COUNT 4
 typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
 typedef enum { QUALITY_SILHOUETTE = 1 } quality_t;
 typedef enum { SEEDING_PLUS_PLUS, SEEDING_RANDOM } seeding_t;
 typedef enum { SELECTION_EOM, SELECTION_LEAF } selection_t;
 typedef enum { LINKAGE_AVERAGE, LINKAGE_COMPLETE, LINKAGE_SINGLE, LINKAGE_WARD } linkage_method_t;
+typedef enum { DECAY_NONE, DECAY_EXPONENTIAL, DECAY_HALF_LIFE, DECAY_LINEAR } decay_t;
 typedef enum {
     PARTITION_DOMAIN = 1,
     PARTITION_EVENT_TYPE = 2,
@@ -37,7 +43,7 @@ typedef struct {
 
 typedef struct {
     level_t level;         /* embedding_type */
-    algorithm_t algorithm; /* "hdbscan" | "kmeans" | "agglomerative" */
+    algorithm_t algorithm; /* "hdbscan" | "kmeans" | "agglomerative" | "pairs" */
     metric_t metric;       /* "cosine" (default) | "euclidean" */
     unsigned partition_by; /* set of partition_by_t; JSON: array of "domain" "event_type"
                               "entity_type" */
@@ -72,6 +78,11 @@ typedef struct {
     double distance_threshold; /* -1 none; clusters are joined at distances up to this one ... */
     uint32_t n_clusters;       /* ... or until so many a partition are left; 0 none */
     uint32_t smallest_cluster; /* JSON "min_cluster_size", 1: smaller ones are noise */
+    /* "params" of pairs */
+    double min_weight;  /* pairs that weigh so much; required. -1 none */
+    decay_t decay;      /* how the weight falls with the days apart */
+    double decay_days;  /* -1 none */
+    uint32_t max_pairs; /* 1,000,000 */
 } job_spec_t;
 
 void job_spec_init(job_spec_t *self); /* the defaults */
@@ -100,6 +111,7 @@ uint32_t job_spec_min_samples(const job_spec_t *self); /* with the default resol
 const char *algorithm_name(algorithm_t algorithm);
 const char *metric_name(metric_t metric);
 const char *linkage_name(linkage_method_t method);
+const char *decay_name(decay_t decay);
 
 /* The metric's distance of a canonical dist2, in float64 so that no two dist2 become equal. */
 double metric_distance(metric_t metric, float dist2);

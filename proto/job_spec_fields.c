@@ -7,8 +7,9 @@
 #define COUNT_MAX 1000000000.0      /* more rows than any index of this service has */
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: what every reader of JSON keeps exactly */
 
-const char *const ALGORITHM_NAMES[] = {"hdbscan", "kmeans", "agglomerative", NULL};
+const char *const ALGORITHM_NAMES[] = {"hdbscan", "kmeans", "agglomerative", "pairs", NULL};
 const char *const METRIC_NAMES[] = {"cosine", "euclidean", NULL};
+const char *const DECAY_NAMES[] = {"none", "exponential", "half_life", "linear", NULL};
 const char *const LINKAGE_NAMES[] = {"average", "complete", "single", "ward", NULL};
 static const char *const LEVEL_NAMES[] = {"documents", "events", "entities", "storylines", NULL};
 static const char *const SELECTION_NAMES[] = {"eom", "leaf", NULL};
@@ -97,6 +98,18 @@ static const field_t AGGLOMERATIVE_FIELDS[] = {
      "Joins until so many clusters are left, in each partition; 0 is no such number."},
 };
 
+static const field_t PAIRS_FIELDS[] = {
+    {"decay", "params.decay", FIELD_CHOICE, 0, AT(decay), 0, 0, DECAY_NAMES,
+     "How the weight falls with the days apart: not, e^(-d/decay_days), 2^(-d/decay_days), or to 0 "
+     "at decay_days."},
+    {"decay_days", "params.decay_days", FIELD_REAL_NONE, 0, AT(decay_days), 0, 36500, NULL,
+     "The days of the decay."},
+    {"max_pairs", "params.max_pairs", FIELD_COUNT, 0, AT(max_pairs), 1, 100000000, NULL,
+     "More pairs are refused, as soon as that is foreseen."},
+    {"min_weight", "params.min_weight", FIELD_REAL_NONE, FIELD_REQUIRED, AT(min_weight), 0, 1, NULL,
+     "Pairs of at least this weight: cosine similarity times the decay; over 0."},
+};
+
 #define TABLE(rows)                                                                                \
     {                                                                                              \
         (rows), sizeof(rows) / sizeof(rows)[0]                                                     \
@@ -110,6 +123,7 @@ field_table_t algorithm_fields(algorithm_t algorithm)
         [ALGORITHM_HDBSCAN] = TABLE(HDBSCAN_FIELDS),
         [ALGORITHM_KMEANS] = TABLE(KMEANS_FIELDS),
         [ALGORITHM_AGGLOMERATIVE] = TABLE(AGGLOMERATIVE_FIELDS),
+        [ALGORITHM_PAIRS] = TABLE(PAIRS_FIELDS),
     };
     return TABLES[algorithm];
 }

@@ -52,6 +52,7 @@ field_table_t algorithm_fields(algorithm_t algorithm);
 extern const char *const ALGORITHM_NAMES[];
 extern const char *const METRIC_NAMES[];
 extern const char *const LINKAGE_NAMES[];
+extern const char *const DECAY_NAMES[];
 
 /* The row of that name; NULL when there is none. */
 const field_t *field_find(field_table_t table, const char *name);

@@ -22,7 +22,8 @@
     X(TASK_ROTATE, "rotate")         /* slots: any; the sample is of all */                        \
     X(TASK_ENCODE, "encode")         /* slots of one partition */                                  \
     X(TASK_LINKAGE, "linkage")       /* slots: a whole partition */                                \
-    X(TASK_SILHOUETTE, "silhouette") /* clusters in members */
+    X(TASK_SILHOUETTE, "silhouette") /* clusters in members */                                     \
+    X(TASK_PAIRS, "pairs")           /* slots of one partition; places when there are codes */
 
 typedef enum {
 #define X(name, wire) name,

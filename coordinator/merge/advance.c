@@ -1,6 +1,7 @@
 #include "coordinator/merge/advance.h"
 
 #include "coordinator/merge/coding.h"
+#include "coordinator/merge/pair_table.h"
 #include "coordinator/merge/steps.h"
 #include "coordinator/plan/planner.h"
 
@@ -88,9 +89,13 @@ static int read_stage(step_t *self, error_t *error)
 /* What the codes are for. */
 static int after_encode(step_t *self, advance_output_t *out, error_t *error)
 {
-    return self->input->spec->algorithm == ALGORITHM_KMEANS
-               ? kmeans_after_encode(self, out, error)
-               : hdbscan_after_encode(self, out, error);
+    static int (*const AFTER[ALGORITHM_COUNT])(step_t *, advance_output_t *, error_t *) = {
+        [ALGORITHM_HDBSCAN] = hdbscan_after_encode,
+        [ALGORITHM_KMEANS] = kmeans_after_encode,
+        [ALGORITHM_AGGLOMERATIVE] = hdbscan_after_encode, /* single linkage */
+        [ALGORITHM_PAIRS] = pairs_after_encode,
+    };
+    return AFTER[self->input->spec->algorithm](self, out, error);
 }
 
 static int fold(step_t *self, advance_output_t *out, error_t *error)
@@ -105,6 +110,7 @@ static int fold(step_t *self, advance_output_t *out, error_t *error)
         [TASK_ROTATE] = coding_after_rotate,
         [TASK_ENCODE] = after_encode,
         [TASK_LINKAGE] = agglomerative_after_linkage,
+        [TASK_PAIRS] = pairs_after_pairs,
     };
     int code = read_stage(self, error);
     if (code == OK)
@@ -121,18 +127,21 @@ static int begin(step_t *self, advance_output_t *out, error_t *error)
         [ALGORITHM_HDBSCAN] = hdbscan_begin,
         [ALGORITHM_KMEANS] = kmeans_begin,
         [ALGORITHM_AGGLOMERATIVE] = agglomerative_begin,
+        [ALGORITHM_PAIRS] = pairs_begin,
     };
     return BEGINS[self->input->spec->algorithm](self, out, error);
 }
 
-/* Single linkage is the spanning tree that HDBSCAN* grows when every row is its own core. */
-static void read_as_tree(const job_spec_t *spec, job_spec_t *out)
+/* Single linkage is the spanning tree that HDBSCAN* grows when every row is its own core; a decay
+ * makes a window, beyond which no pair is heavy enough. */
+static void resolve(const job_spec_t *spec, job_spec_t *out)
 {
     *out = *spec; /* borrows the filter */
-    if (spec->algorithm != ALGORITHM_AGGLOMERATIVE)
+    if (spec->algorithm != ALGORITHM_AGGLOMERATIVE && spec->algorithm != ALGORITHM_PAIRS)
         return;
     out->min_cluster_size = 2;
     out->min_samples = 1;
+    out->window_days = pair_table_window(spec);
 }
 
 int advance(const advance_input_t *input, advance_output_t *out, error_t *error)
@@ -141,7 +150,7 @@ int advance(const advance_input_t *input, advance_output_t *out, error_t *error)
     advance_input_t read = *input;
     step_t step = {.input = &read};
     memset(out, 0, sizeof *out);
-    read_as_tree(input->spec, &spec);
+    resolve(input->spec, &spec);
     read.spec = &spec;
     int code = advance_stopped(input, error);
     if (code == OK)

@@ -5,7 +5,7 @@
  *   summary u8[32*S]                               of the summary payloads, in task order
  *   segment_begin u32[S+1]                         summary s covers clusters [begin, end)
  *   side u8[32*E]                                  of what the writer makes a file of its own from
- *           beside the clusters: agglomerative: one, "merges"; none for other algorithms
+ *           beside the clusters: agglomerative: one, "merges"; pairs: one, "pairs"; others: none
  *   index_fingerprint u8[32], metadata_fingerprint u8[32]
  *   report: strings, one: JSON object with what planning and clustering found (rows, left out by
  *           problem kind, first 100 problems, partitions, undated, mst_weight, rounds, iterations)

@@ -35,6 +35,10 @@ int agglomerative_after_linkage(step_t *self, advance_output_t *out, error_t *er
 /* The minimum spanning forest of the distances, from hdbscan.c. */
 int agglomerative_after_tree(step_t *self, edge_t *forest, size_t count, advance_output_t *out,
                              error_t *error);
+/* pairs.c */
+int pairs_begin(step_t *self, advance_output_t *out, error_t *error);
+int pairs_after_encode(step_t *self, advance_output_t *out, error_t *error);
+int pairs_after_pairs(step_t *self, advance_output_t *out, error_t *error);
 /* Payloads of a clustering that is done. */
 typedef struct {
     sha256_t labels;

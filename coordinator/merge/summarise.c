@@ -137,10 +137,36 @@ int summarise_begin(step_t *self, const clustering_t *clustering, advance_output
     return summarise_leave(self, &cutter, &labelled, "summaries", out, error);
 }
 
+static int read_side(step_t *self, error_t *error)
+{
+    const void *side;
+    size_t bytes;
+    if (!columns_has(self->checkpoint.payload.columns, "side"))
+        return OK; /* of an earlier program */
+    int code = columns_get(self->checkpoint.payload.columns, "side", COLUMN_U8, SIZE_MAX, &side,
+                           &bytes, error);
+    if (code != OK)
+        return code;
+    self->side = side; /* an array of bytes: no alignment to mind */
+    self->side_count = bytes / sizeof *self->side;
+    return OK;
+}
+
+int summarise_labelled(step_t *self, labelled_t *out, error_t *error)
+{
+    int code = payload_sha(&self->checkpoint.payload, "labels", &out->labels, error);
+    if (code == OK)
+        code = payload_sha(&self->checkpoint.payload, "members", &out->members, error);
+    return code == OK ? read_side(self, error) : code;
+}
+
 int summarise_again(step_t *self, const labelled_t *labelled, advance_output_t *out, error_t *error)
 {
     const stage_t *stage = &self->stage;
     task_cutter_t cutter;
+    int code = read_side(self, error);
+    if (code != OK)
+        return code;
     begin_cut(&cutter);
     for (uint32_t t = 0; t < stage->task_count; t++)
         for (uint32_t s = stage->segment_begin[t]; s < stage->segment_begin[t + 1]; s++)
@@ -165,29 +191,6 @@ static int check_summary(const step_t *self, uint32_t task, error_t *error)
         code = payload_f64(&result, "similarity_mean", clusters, &similarity, error);
     payload_close(&result);
     return code == OK ? OK : result_blame(task, code, error);
-}
-
-static int read_side(step_t *self, error_t *error)
-{
-    const void *side;
-    size_t bytes;
-    if (!columns_has(self->checkpoint.payload.columns, "side"))
-        return OK; /* of an earlier program */
-    int code = columns_get(self->checkpoint.payload.columns, "side", COLUMN_U8, SIZE_MAX, &side,
-                           &bytes, error);
-    if (code != OK)
-        return code;
-    self->side = side; /* an array of bytes: no alignment to mind */
-    self->side_count = bytes / sizeof *self->side;
-    return OK;
-}
-
-int summarise_labelled(step_t *self, labelled_t *out, error_t *error)
-{
-    int code = payload_sha(&self->checkpoint.payload, "labels", &out->labels, error);
-    if (code == OK)
-        code = payload_sha(&self->checkpoint.payload, "members", &out->members, error);
-    return code == OK ? read_side(self, error) : code;
 }
 
 int summarise_end(step_t *self, advance_output_t *out, error_t *error)

@@ -215,6 +215,18 @@ static void put_agglomerative(json_text_t *out, const cluster_t *cluster, const 
     put_real(out, "persistence", cluster->from.persistence);
 }
 
+static void put_pairs(json_text_t *out, const job_spec_t *spec)
+{
+    put_real(out, "min_weight", spec->min_weight);
+    json_text_key(out, "decay");
+    put_text(out, decay_name(spec->decay));
+    json_text_key(out, "decay_days");
+    if (spec->decay == DECAY_NONE)
+        json_text_raw(out, "null", 4);
+    else
+        json_text_double(out, spec->decay_days);
+}
+
 static void put_parameters(json_text_t *out, const cluster_t *cluster, const job_spec_t *spec)
 {
     if (spec->algorithm == ALGORITHM_KMEANS) {
@@ -225,6 +237,10 @@ static void put_parameters(json_text_t *out, const cluster_t *cluster, const job
         put_integer(out, "max_iterations", spec->max_iterations);
         put_real(out, "tolerance", spec->tolerance);
         put_integer(out, "seed", (int64_t)spec->seed);
+        return;
+    }
+    if (spec->algorithm == ALGORITHM_PAIRS) {
+        put_pairs(out, spec);
         return;
     }
     if (spec->algorithm == ALGORITHM_AGGLOMERATIVE) {

@@ -1,5 +1,6 @@
 #include "coordinator/output/outcome_view.h"
 
+#include "common/clock.h"
 #include "proto/columns.h"
 
 #include <math.h>
@@ -14,6 +15,7 @@ struct outcome_view {
     payload_t outcome, plan, labels, members, summary;
     uint32_t slots, clusters, partitions, dimension;
     const uint32_t *rows, *partition_begin;
+    const int32_t *day; /* NULL: the plan has no days */
     const int32_t *label;
     const float *strength, *outlier;
     const uint32_t *cluster_partition;
@@ -91,16 +93,20 @@ static int open_plan(outcome_view_t *self, error_t *error)
     const void *rows;
     const void *dimension;
     const void *begin;
+    const void *day = NULL;
     int code = open_named(self, "plan", &self->plan, error);
     if (code == OK)
         code = TAKE(&self->plan, {"rows", COLUMN_U32, SIZE_MAX, &rows, &slots},
                     {"partition_begin", COLUMN_U32, SIZE_MAX, &begin, &partitions},
                     {"dimension", COLUMN_U32, 1, &dimension, NULL});
+    if (code == OK && columns_has(self->plan.columns, "day"))
+        code = columns_get(self->plan.columns, "day", COLUMN_I32, slots, &day, NULL, error);
     if (code != OK)
         return code;
     if (slots >= SLOT_NONE || partitions < 1 || partitions >= UINT32_MAX)
         return contradiction("its plan has too many or too few rows or partitions", error);
     self->rows = rows;
+    self->day = day;
     self->partition_begin = begin;
     int rising = self->partition_begin[0] == 0 && self->partition_begin[partitions - 1] == slots;
     for (size_t p = 0; p + 1 < partitions; p++)
@@ -300,6 +306,11 @@ void outcome_side_close(outcome_side_t *self) { payload_close(self); }
 uint32_t outcome_slots(const outcome_view_t *self) { return self->slots; }
 uint32_t outcome_clusters(const outcome_view_t *self) { return self->clusters; }
 uint32_t outcome_dimension(const outcome_view_t *self) { return self->dimension; }
+int32_t outcome_day(const outcome_view_t *self, uint32_t slot)
+{
+    return self->day ? self->day[slot] : DAY_NONE;
+}
+
 uint32_t outcome_row(const outcome_view_t *self, uint32_t slot) { return self->rows[slot]; }
 int outcome_is_noise(const outcome_view_t *self, uint32_t slot) { return self->label[slot] < 0; }
 float outcome_strength(const outcome_view_t *self, uint32_t slot) { return self->strength[slot]; }

@@ -53,6 +53,8 @@ int outcome_side_open(const outcome_view_t *self, size_t number, const char *kin
                       outcome_side_t *out, error_t *error);
 void outcome_side_close(outcome_side_t *self);
 
+/* DAY_NONE where the job had no window, or the item no date. */
+int32_t outcome_day(const outcome_view_t *self, uint32_t slot);
 uint32_t outcome_row(const outcome_view_t *self, uint32_t slot); /* in the index */
 int outcome_is_noise(const outcome_view_t *self, uint32_t slot);
 float outcome_strength(const outcome_view_t *self, uint32_t slot);

@@ -6,7 +6,7 @@
 
 #define PIECE_BYTES (256u << 10)
 
-static const char *const KINDS[] = {"dendrogram"};
+static const char *const KINDS[] = {"dendrogram", "pairs"};
 
 struct side_file {
     const char *kind;

@@ -1,7 +1,7 @@
 /* side_file.h - what a job gives beside its clusters: a JSONL file of its own, and the same text in
  * the result store, where gateways find it.
  *
- * clustered_<plural>_<job_id>.<kind>.jsonl, kind being "dendrogram". Written and shown as the
+ * clustered_<plural>_<job_id>.<kind>.jsonl, kind being "dendrogram" or "pairs". Written and shown as the
  * clusters are (jsonl_file.h). */
 #ifndef STAGE4_COORDINATOR_OUTPUT_SIDE_FILE_H
 #define STAGE4_COORDINATOR_OUTPUT_SIDE_FILE_H

@@ -5,6 +5,7 @@
 #include "coordinator/output/dendrogram_lines.h"
 #include "coordinator/output/level_files.h"
 #include "coordinator/output/member_rows.h"
+#include "coordinator/output/pairs_lines.h"
 #include "coordinator/output/write_report.h"
 
 #include <stdio.h>
@@ -177,12 +178,18 @@ static int write_clusters(writing_t *self, error_t *error)
 static int write_side(writing_t *self, error_t *error)
 {
     const write_input_t *input = self->input;
-    if (input->spec->algorithm != ALGORITHM_AGGLOMERATIVE)
+    static const struct {
+        const char *kind;
+        int (*lines)(const cluster_source_t *source, side_file_t *out, error_t *error);
+    } SIDES[ALGORITHM_COUNT] = {[ALGORITHM_AGGLOMERATIVE] = {"dendrogram", dendrogram_lines},
+                                [ALGORITHM_PAIRS] = {"pairs", pairs_lines}};
+    if (!SIDES[input->spec->algorithm].kind)
         return OK;
-    int code = side_file_new(input->output_folder, input->spec->level, input->job_id, "dendrogram",
-                             input->results, &self->side, error);
+    int code =
+        side_file_new(input->output_folder, input->spec->level, input->job_id,
+                      SIDES[input->spec->algorithm].kind, input->results, &self->side, error);
     if (code == OK)
-        code = dendrogram_lines(&self->source, self->side, error);
+        code = SIDES[input->spec->algorithm].lines(&self->source, self->side, error);
     return code == OK ? side_file_sync(self->side, &self->report.side, error) : code;
 }
 

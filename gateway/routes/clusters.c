@@ -225,3 +225,9 @@ int job_dendrogram(const gateway_context_t *context, const route_request_t *requ
 {
     return job_text(context, request, "dendrogram", "agglomerative", response, error);
 }
+
+int job_pairs(const gateway_context_t *context, const route_request_t *request,
+              http_response_t *response, error_t *error)
+{
+    return job_text(context, request, "pairs", "pairs", response, error);
+}

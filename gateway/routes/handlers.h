@@ -14,6 +14,7 @@
     X(job_cancel)                                                                                  \
     X(job_results)                                                                                 \
     X(job_dendrogram)                                                                              \
+    X(job_pairs)                                                                                   \
     X(cluster_list)                                                                                \
     X(cluster_detail)                                                                              \
     X(cluster_search)                                                                              \

@@ -74,6 +74,20 @@ def agglomerative_trees_have_the_same_bytes():
         assert len(set(seen.values())) == len(set(trees.values())) == 1, (linkage, seen, trees)
 
 
+def pairs_have_the_same_bytes():
+    """By products (entities), and by codes, with an estimate before."""
+    made = harness.made_events(WORK / "pairs", 5000, seed=4)
+    for level, indices, floor in (("entities", DATA, 0.8), ("events", made, 0.9)):
+        seen = set()
+        for w, t, simd in [(1, 1, simd_here()[-1]), (3, 1, "scalar"), (2, 2, simd_here()[-1])]:
+            pairs = WORK / ("pairs-%s-%d-%d" % (level, w, t))
+            clusters = cluster("pr-%s-%d-%d" % (level, w, t), indices, level, algorithm="pairs",
+                               params=("min_weight=%g" % floor,), env={"STAGE4_SIMD": simd},
+                               extra=("--workers", w, "--threads", t, "--pairs", pairs))
+            seen.add((clusters, sha256(pairs)))
+        assert len(seen) == 1, (level, seen)
+
+
 def partitions_and_windows_give_the_same_bytes():
     extra = ("--partition-by", "domain", "--window-days", "7")
     seen = {w: cluster("pw%d" % w, level="events", extra=extra + ("--workers", w))
@@ -157,6 +171,7 @@ if __name__ == "__main__":
             any_simd_width_gives_the_same_bytes,
             kmeans_gives_the_same_bytes_too,
             agglomerative_trees_have_the_same_bytes,
+            pairs_have_the_same_bytes,
             partitions_and_windows_give_the_same_bytes,
             permuted_rows_give_the_same_bytes,
             killed_workers_and_coordinators_change_nothing,

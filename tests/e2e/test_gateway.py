@@ -270,7 +270,7 @@ def jsonl_is_the_file_for_stage_5():
 
 
 def a_dendrogram_is_the_trees_of_an_agglomerative_job():
-    body = job(algorithm="agglomerative", partition_by=["domain"],
+    body = job(algorithm="agglomerative", partition_by=["domain"], quality=["silhouette"],
                params={"n_clusters": 3, "linkage": "complete"})
     job_id = ask("POST", "/cluster/batch", body)[1]["job_id"]
     Setup.cluster.wait_state(job_id, "completed")
@@ -293,6 +293,26 @@ def a_dendrogram_is_the_trees_of_an_agglomerative_job():
     expect_problem(404, "job_id", "GET", "/cluster/dendrogram/" + Setup.events,
                    says="algorithm agglomerative")
     expect_problem(404, "job_id", "GET", "/cluster/dendrogram/nosuchjob")
+
+
+def pairs_are_those_of_a_pairs_job():
+    body = job(algorithm="pairs", window_days=5, params={
+        "min_weight": 0.6, "decay": "half_life", "decay_days": 10})
+    job_id = ask("POST", "/cluster/batch", body)[1]["job_id"]
+    report = Setup.cluster.wait_state(job_id, "completed")["report"]
+    lines = ask("GET", "/cluster/pairs/" + job_id)[1].decode().splitlines()
+    assert len(lines) == report["pairs_found"] > 3
+    members = {m["vector_id"]: m for c in all_pages("/cluster/results/%s?limit=100&include=members"
+                                                    % job_id) for m in c["members"]}
+    strongest = {}
+    for pair in map(json.loads, lines):
+        assert 0 <= abs(pair["days"]) <= 5 and pair["weight"] >= 0.6
+        assert abs(pair["similarity"] * 0.5 ** (abs(pair["days"]) / 10) - pair["weight"]) < 1e-12
+        for end in "ab":
+            strongest[pair[end]] = max(strongest.get(pair[end], 0), pair["weight"])
+    assert set(strongest) == set(members)
+    assert all(abs(members[i]["strength"] - w) < 1e-6 for i, w in strongest.items())
+    expect_problem(404, "job_id", "GET", "/cluster/pairs/" + Setup.events, says="algorithm pairs")
 
 
 def lists_leave_out_what_is_long():
@@ -542,7 +562,7 @@ TESTS = [
     other_methods_are_refused_with_those_that_work, head_says_what_get_would,
     a_request_id_comes_back, the_log_has_one_line_a_request_and_no_values,
     many_clients_at_once_get_their_own_answers, a_stalled_client_holds_up_nobody,
-    a_dendrogram_is_the_trees_of_an_agglomerative_job,
+    a_dendrogram_is_the_trees_of_an_agglomerative_job, pairs_are_those_of_a_pairs_job,
     a_taken_port_is_named, without_a_store_it_starts_and_says_so,
     without_a_coordinator_results_can_still_be_read, sigterm_ends_it_in_order,
 ]

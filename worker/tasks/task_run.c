@@ -12,6 +12,7 @@ static const task_kind_fn KINDS[TASK_KIND_COUNT] = {
     [TASK_SILHOUETTE] = task_silhouette,
     [TASK_ENCODE] = task_encode,
     [TASK_LINKAGE] = task_linkage,
+    [TASK_PAIRS] = task_pairs,
 };
 
 static int open_plan(task_state_t *state, error_t *error)

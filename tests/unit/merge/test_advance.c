@@ -183,6 +183,7 @@ static void permuted_rows_permute_the_labels_and_change_nothing_else(void **stat
     uint32_t order[ITEM_LIMIT];
     random_t random = {10};
     self->spec.distance_threshold = 0.1;
+    self->spec.min_weight = 0.8;
     for (int algorithm = 0; algorithm < ALGORITHM_COUNT; algorithm++) {
         self->spec.algorithm = (algorithm_t)algorithm;
         self->spec.k = 7;
@@ -401,8 +402,10 @@ static void a_result_that_cannot_be_used_names_its_task(void **state)
         int kmeans = kind == TASK_SEED || kind == TASK_ASSIGN;
         self->spec.algorithm = kmeans                   ? ALGORITHM_KMEANS
                                : wanted == TASK_LINKAGE ? ALGORITHM_AGGLOMERATIVE
+                               : wanted == TASK_PAIRS   ? ALGORITHM_PAIRS
                                                         : ALGORITHM_HDBSCAN;
         self->spec.quality = wanted == TASK_SILHOUETTE ? QUALITY_SILHOUETTE : 0;
+        self->spec.min_weight = 0.8;
         self->spec.k = 4;
         self->spec.n_clusters = 4;
         make(self, 300, 4, 0.01, NULL);

@@ -102,6 +102,38 @@ static void agglomerative_is_cut_at_one_place(void **state)
     free(json);
 }
 
+static void pairs_have_a_floor_and_a_decay_its_days(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rest;
+        const char *says; /* NULL: taken */
+    } ROWS[] = {
+        {"\"params\":{\"min_weight\":1}", NULL},
+        {"\"params\":{\"min_weight\":0.5,\"decay\":\"half_life\",\"decay_days\":3.5}", NULL},
+        {"\"params\":{}", "params.min_weight is missing"},
+        {"\"params\":{\"min_weight\":null}", "over 0"},
+        {"\"params\":{\"min_weight\":0}", "over 0"},
+        {"\"params\":{\"min_weight\":1.1}", "from 0 to 1"},
+        {"\"params\":{\"min_weight\":0.5,\"decay\":\"linear\"}", "decay_days is missing"},
+        {"\"params\":{\"min_weight\":0.5,\"decay\":\"linear\",\"decay_days\":0}", "is 0"},
+        {"\"params\":{\"min_weight\":0.5,\"decay_days\":2}", "without params.decay"},
+        {"\"params\":{\"min_weight\":0.5,\"max_pairs\":0}", "from 1 to"},
+        {"\"metric\":\"euclidean\",\"params\":{\"min_weight\":0.5}", "cosine similarity"},
+    };
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        char json[256];
+        job_spec_t spec;
+        error_t error = ERROR_INIT;
+        snprintf(json, sizeof json, "{\"algorithm\":\"pairs\",\"embedding_type\":\"events\",%s}",
+                 ROWS[i].rest);
+        assert_int_equal(decode(json, &spec, &error), ROWS[i].says ? ERR_USAGE : OK);
+        if (ROWS[i].says)
+            assert_non_null(strstr(error.message, ROWS[i].says));
+        job_spec_clear(&spec);
+    }
+}
+
 static void equal_jobs_have_equal_bytes(void **state)
 {
     (void)state;
@@ -147,7 +179,7 @@ static const struct {
     {"{\"embedding_type\":\"events\",\"zzzzzzzz\":1}", ERR_USAGE, "zzzzzzzz", "known are"},
     {"{\"embedding_type\":\"events\",\"min_samples\":3}", ERR_USAGE, "min_samples", "inside"},
     {"{\"embedding_type\":\"events\",\"algorithm\":\"dbscan\"}", ERR_USAGE, "algorithm",
-     "\"kmeans\" or \"agglomerative\""},
+     "\"agglomerative\" or \"pairs\""},
     {"{\"embedding_type\":\"events\",\"params\":[]}", ERR_USAGE, "params", "an object"},
     {"{\"embedding_type\":\"events\",\"params\":{\"min_cluster_sise\":3}}", ERR_USAGE,
      "params.min_cluster_sise", "did you mean \"min_cluster_size\"?"},
@@ -410,6 +442,7 @@ int main(void)
         cmocka_unit_test(the_smallest_job_has_the_documented_defaults),
         cmocka_unit_test(every_field_is_read_and_written_back),
         cmocka_unit_test(agglomerative_is_cut_at_one_place),
+        cmocka_unit_test(pairs_have_a_floor_and_a_decay_its_days),
         cmocka_unit_test(equal_jobs_have_equal_bytes),
         cmocka_unit_test(a_date_alone_ends_with_its_day),
         cmocka_unit_test(what_is_wrong_is_named),

@@ -1,0 +1,43 @@
+/* pair_weight.h - what a pair of items weighs: f(similarity, |days apart|), never falling with the
+ * similarity, so that a bound on the similarity bounds the weight.
+ *
+ * Kind "weight" (payload.h): the similarity times a factor of the days apart. The table is made
+ * once, by the coordinator, so that every worker has the same bits. */
+#ifndef STAGE4_PROTO_PAIR_WEIGHT_H
+#define STAGE4_PROTO_PAIR_WEIGHT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    double floor;         /* pairs of less do not count */
+    size_t count;         /* 0: days do not matter */
+    const double *factor; /* by days apart, 0 .. 1; farther apart than the table reaches: 0 */
+} pair_weight_t;
+
+/* Cosine similarity of unit vectors, from their canonical dist2. */
+static inline double pair_similarity(float dist2) { return 1 - (double)dist2 / 2; }
+
+static inline double pair_factor(const pair_weight_t *self, int64_t days)
+{
+    size_t apart = (size_t)(days < 0 ? -days : days);
+    if (self->count == 0)
+        return 1;
+    return apart < self->count ? self->factor[apart] : 0;
+}
+
+static inline double pair_weight(const pair_weight_t *self, float dist2, int64_t days)
+{
+    return pair_similarity(dist2) * pair_factor(self, days);
+}
+
+#define PAIR_BINS 64
+
+/* Which of PAIR_BINS equal steps from the floor to 1 a weight at or over the floor is in. */
+static inline size_t pair_bin(double floor, double weight)
+{
+    double step = floor < 1 ? (weight - floor) / (1 - floor) * PAIR_BINS : PAIR_BINS - 1;
+    return step < PAIR_BINS - 1 ? (size_t)step : PAIR_BINS - 1;
+}
+
+#endif
