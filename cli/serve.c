@@ -62,7 +62,8 @@ static int watch(const cli_t *cli, embedded_t *embedded, gateway_thread_t *gatew
     return OK;
 }
 
-static int serve(const cli_t *cli, const embedded_options_t *options, error_t *error)
+static int serve(const cli_t *cli, const embedded_options_t *options,
+                 const result_cache_options_t *cache, error_t *error)
 {
     embedded_t *embedded = NULL;
     net_actor_t *actor = NULL;
@@ -75,6 +76,7 @@ static int serve(const cli_t *cli, const embedded_options_t *options, error_t *e
                     .indices_folder = options->indices_folder,
                     .state_folder = options->state_folder,
                     .results = options->results,
+                    .cache = *cache,
                     .log = options->log},
         .error = ERROR_INIT,
     };
@@ -114,15 +116,19 @@ int cli_serve(const cli_t *cli, error_t *error)
     };
     char ledger_secret[CONFIG_SECRET_SIZE];
     char results_secret[CONFIG_SECRET_SIZE];
+    char cache_secret[CONFIG_SECRET_SIZE];
+    result_cache_options_t cache;
     int code = ledger_configure(config, ledger_secret, &options.ledger, error);
     if (!code)
         code = result_store_configure(config, results_secret, &options.results, error);
+    if (!code)
+        code = result_cache_configure(config, cache_secret, &cache, error);
     if (code)
         return code;
     options.log = log_new(cli->out, level, "stage4");
     if (!options.log)
         return error_set(error, ERR_MEMORY, "no memory for the log");
-    code = serve(cli, &options, error);
+    code = serve(cli, &options, &cache, error);
     log_destroy(&options.log);
     return code;
 }

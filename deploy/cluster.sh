@@ -325,7 +325,9 @@ start_gateway() {
         --output-folder "$folder/data" --client-endpoint "tcp://127.0.0.1:$client_port" \
         --http-listen "127.0.0.1:$http_port" --results postgres --postgres-host 127.0.0.1 \
         --postgres-port "$postgres_port" --postgres-user stage4_reader \
-        --postgres-password-file "$folder/secrets/stage4_reader"
+        --postgres-password-file "$folder/secrets/stage4_reader" --result-cache redis \
+        --redis-cache-host 127.0.0.1 --redis-cache-port "$redis_port" \
+        --redis-cache-password-file "$folder/secrets/redis"
     await gateway curl -fs "http://127.0.0.1:$http_port/health" || failed gateway
     say "started  gateway"
 }

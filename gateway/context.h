@@ -9,6 +9,7 @@
 typedef struct {
     coordinator_client_t *coordinator;
     store_pool_t *stores;
+    result_cache_t *cache; /* NULL: none */
     const char *indices_folder;
     int coordinator_timeout_ms;
     log_t *log;

@@ -21,8 +21,8 @@ static void answer(void *context, const http_request_t *request, http_response_t
 
 /* A store that is not there yet is waited for; one that refuses us never will be. `path` stays with
  * the pool. */
-static int open_stores(const gateway_options_t *options, char path[PATH_SIZE], store_pool_t **out,
-                       error_t *error)
+static int open_stores(const gateway_options_t *options, result_cache_t *cache,
+                       char path[PATH_SIZE], store_pool_t **out, error_t *error)
 {
     result_store_options_t results = options->results;
     char words[RESULT_STORE_WORDS_SIZE];
@@ -32,7 +32,7 @@ static int open_stores(const gateway_options_t *options, char path[PATH_SIZE], s
         return error_field(error, ERR_USAGE, "state", "the name of the state folder is too long");
     results.kind = results.kind ? results.kind : "sqlite";
     results.path = results.path ? results.path : path;
-    int code = store_pool_new(&results, out, error);
+    int code = store_pool_new(&results, cache, out, error);
     if (code != OK)
         return code;
     result_store_describe(&results, words);
@@ -43,6 +43,18 @@ static int open_stores(const gateway_options_t *options, char path[PATH_SIZE], s
         return OK;
     if (error)
         *error = problem;
+    return code;
+}
+
+static int open_cache(const gateway_options_t *options, result_cache_t **out, error_t *error)
+{
+    char words[RESULT_STORE_WORDS_SIZE];
+    if (!options->cache.kind)
+        return OK;
+    int code = result_cache_open(&options->cache, out, error);
+    result_cache_describe(&options->cache, words);
+    if (code == OK)
+        log_event(options->log, LOG_INFO, "result_cache", LOG_TEXT("result_cache", words));
     return code;
 }
 
@@ -80,12 +92,16 @@ int gateway_run(const gateway_options_t *options, const atomic_int *stop, error_
         .log = options->log,
     };
     char path[PATH_SIZE];
-    int code = open_stores(options, path, &context.stores, error);
+    int code = open_cache(options, &context.cache, error);
+    if (code == OK)
+        code = open_stores(options, context.cache, path, &context.stores, error);
     if (code == OK)
         code = coordinator_client_new(options->client_endpoint, &context.coordinator, error);
     if (code == OK)
         code = serve(options, &context, stop, error);
     coordinator_client_destroy(&context.coordinator);
     store_pool_destroy(&context.stores);
+    if (context.cache)
+        context.cache->verbs->close(&context.cache);
     return code;
 }

@@ -6,7 +6,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
-#include "proto/store/result_store.h"
+#include "proto/store/result_cache.h"
 
 #include <stdatomic.h>
 
@@ -16,6 +16,7 @@ typedef struct {
     const char *indices_folder;     /* Stage 3's; for /health only */
     const char *state_folder;       /* holds stage4.db, the result store when it is SQLite */
     result_store_options_t results; /* all zero: SQLite in the state folder */
+    result_cache_options_t cache;   /* all zero: none */
     int coordinator_timeout_ms;     /* 0: 5000; then the answer is 503 */
     int body_timeout_ms;            /* 0: 10000; a request body must be here by then */
     atomic_int *port;               /* set once it listens; NULL: nobody wants to know */

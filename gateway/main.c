@@ -32,7 +32,7 @@ static int run(const config_t *config, error_t *error)
         return error_field(error, ERR_USAGE, "log_level",
                            "log_level must be debug, info, warning, error or off");
     log_t *log = log_new(stdout, level, "stage4-gateway");
-    char secret[CONFIG_SECRET_SIZE];
+    char secret[CONFIG_SECRET_SIZE], cache_secret[CONFIG_SECRET_SIZE];
     gateway_options_t options = {
         .http_listen = config_text(config, "http_listen"),
         .client_endpoint = config_text(config, "client_endpoint"),
@@ -41,6 +41,8 @@ static int run(const config_t *config, error_t *error)
         .log = log,
     };
     int code = result_store_configure(config, secret, &options.results, error);
+    if (code == OK)
+        code = result_cache_configure(config, cache_secret, &options.cache, error);
     if (code == OK)
         code = stop_signal_new(&stop, &signals, error);
     if (code == OK)

@@ -6,14 +6,16 @@
 #define STAGE4_GATEWAY_STORE_POOL_H
 
 #include "common/error.h"
-#include "proto/store/result_store.h"
+#include "proto/store/result_cache.h"
 
 #define STORE_POOL_LIMIT 32 /* handles kept; more are opened and closed as requests want them */
 
 typedef struct store_pool store_pool_t;
 
-/* Copies the options, but not the texts in them: those stay until the pool is destroyed. */
-int store_pool_new(const result_store_options_t *options, store_pool_t **out, error_t *error);
+/* Copies the options, but not the texts in them: those stay until the pool is destroyed, as does
+ * the cache that every handle reads through (NULL: none). */
+int store_pool_new(const result_store_options_t *options, result_cache_t *cache, store_pool_t **out,
+                   error_t *error);
 /* Every handle must be back. */
 void store_pool_destroy(store_pool_t **self);
 

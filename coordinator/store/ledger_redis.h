@@ -15,7 +15,7 @@
 #define STAGE4_COORDINATOR_STORE_LEDGER_REDIS_H
 
 #include "coordinator/store/ledger.h"
-#include "coordinator/store/redis.h"
+#include "proto/store/redis.h"
 
 #define LEDGER_KEY_SIZE 160
 #define LEDGER_GENERATION_SIZE 33

@@ -75,14 +75,32 @@ static int check_indices(const gateway_context_t *context, error_t *error)
     return OK;
 }
 
+static int check_cache(const gateway_context_t *context, error_t *error)
+{
+    return context->cache ? context->cache->verbs->ping(context->cache, error) : OK;
+}
+
 static const struct {
     const char *name;
+    int needed; /* 0: without it the service is only slower */
     int (*check)(const gateway_context_t *context, error_t *error);
 } DEPENDENCIES[] = {
-    {"coordinator", check_coordinator},
-    {"result_store", check_store},
-    {"stage3_indices", check_indices},
+    {"coordinator", 1, check_coordinator},
+    {"result_store", 1, check_store},
+    {"stage3_indices", 1, check_indices},
+    {"result_cache", 0, check_cache},
 };
+
+static json_t *dependency(int good, int needed, const error_t *why)
+{
+    json_t *entry = json_pack("{s:s}", "status", good ? "healthy" : "unhealthy");
+    if (!good && needed)
+        json_object_set_new(entry, "reason", json_string(why->message));
+    else if (!good)
+        json_object_set_new(entry, "reason",
+                            json_sprintf("answers are slower without it: %s", why->message));
+    return entry;
+}
 
 int service_health(const gateway_context_t *context, const route_request_t *request,
                    http_response_t *response, error_t *error)
@@ -93,11 +111,9 @@ int service_health(const gateway_context_t *context, const route_request_t *requ
     for (size_t i = 0; i < sizeof DEPENDENCIES / sizeof DEPENDENCIES[0]; i++) {
         error_t why = ERROR_INIT;
         int good = DEPENDENCIES[i].check(context, &why) == OK;
-        json_t *entry = json_pack("{s:s}", "status", good ? "healthy" : "unhealthy");
-        if (!good)
-            json_object_set_new(entry, "reason", json_string(why.message));
-        json_object_set_new(dependencies, DEPENDENCIES[i].name, entry);
-        healthy = healthy && good;
+        json_object_set_new(dependencies, DEPENDENCIES[i].name,
+                            dependency(good, DEPENDENCIES[i].needed, &why));
+        healthy = healthy && (good || !DEPENDENCIES[i].needed);
     }
     response->status = healthy ? 200 : 503;
     return respond_json(json_pack("{s:s, s:s, s:s, s:o}", "status",

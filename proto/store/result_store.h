@@ -94,6 +94,8 @@ typedef struct {
 
 typedef struct result_store result_store_t;
 
+#define RESULT_VERSION_SIZE 128
+
 typedef struct {
     const char *name;  /* "sqlite" */
     int keeps_nothing; /* 1: rows need not be made */
@@ -125,6 +127,9 @@ typedef struct {
     int (*text)(result_store_t *self, const char *job_id, const char *name, uint32_t number,
                 char **text, size_t *length, error_t *error);
     int (*statistics)(result_store_t *self, result_statistics_t *out, error_t *error);
+    /* Names what is committed now: another text after every commit and every removal, and cheap to
+     * ask for. What was read under one version may be kept for as long as that is the version. */
+    int (*version)(result_store_t *self, char out[RESULT_VERSION_SIZE], error_t *error);
     int (*ping)(result_store_t *self, error_t *error);
     void (*close)(result_store_t **self);
 } result_store_verbs_t;

@@ -89,6 +89,13 @@ static int statistics(result_store_t *self, result_statistics_t *out, error_t *e
     return OK;
 }
 
+static int version(result_store_t *self, char out[RESULT_VERSION_SIZE], error_t *error)
+{
+    (void)self, (void)error;
+    *out = 0;
+    return OK;
+}
+
 static int ping(result_store_t *self, error_t *error)
 {
     (void)self, (void)error;
@@ -116,6 +123,7 @@ static const result_store_verbs_t VERBS = {
     .job = find_job,
     .text = find_text,
     .statistics = statistics,
+    .version = version,
     .ping = ping,
     .close = close_store,
 };

@@ -1,5 +1,6 @@
 #include "proto/store/result_store_postgres.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define READ_MS 10000
@@ -28,6 +29,26 @@ static int ping(result_store_t *store, error_t *error)
         code = postgres_query(self->database, "SELECT 1 FROM result_job LIMIT 1", NULL, 0, NULL,
                               error);
     while (result_postgres_again(self, code, &attempt, error));
+    return code;
+}
+
+/* The sums are over all jobs: some thousands of short rows at most. */
+static int version(result_store_t *store, char out[RESULT_VERSION_SIZE], error_t *error)
+{
+    result_postgres_t *self = result_postgres_of(store);
+    postgres_rows_t *rows = NULL;
+    int attempt = 0;
+    int code;
+    do
+        code = postgres_query(self->database,
+                              "SELECT concat_ws(':', (SELECT identity FROM result_identity),"
+                              " max(writing), count(*), sum(writing), sum(finished_ms))"
+                              " FROM result_job",
+                              NULL, 0, &rows, error);
+    while (result_postgres_again(self, code, &attempt, error));
+    if (code == OK)
+        snprintf(out, RESULT_VERSION_SIZE, "%s", postgres_rows_text(rows, 0, 0));
+    postgres_rows_destroy(&rows);
     return code;
 }
 
@@ -61,6 +82,7 @@ static const result_store_verbs_t VERBS = {
     .job = result_postgres_job,
     .text = result_postgres_text,
     .statistics = result_postgres_statistics,
+    .version = version,
     .ping = ping,
     .close = close_store,
 };

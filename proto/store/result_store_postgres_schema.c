@@ -72,6 +72,9 @@ static const char *const MIGRATIONS[] = {
     " name text COLLATE \"C\" NOT NULL,"
     " text text COLLATE \"C\" NOT NULL,"
     " PRIMARY KEY(writing, name, number));",
+    /* So that a version (result_store.h) of one store is never that of another. */
+    "CREATE TABLE result_identity(identity text NOT NULL);"
+    "INSERT INTO result_identity SELECT md5(random()::text || clock_timestamp()::text);",
 };
 
 #define VERSION ((int64_t)(sizeof MIGRATIONS / sizeof *MIGRATIONS))

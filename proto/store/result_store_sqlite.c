@@ -1,5 +1,6 @@
 #include "proto/store/result_store_sqlite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Times that are not known are NULL. A cluster's number is the rowid that its members point at; a
@@ -68,6 +69,9 @@ static const char *const MIGRATIONS[] = {
     " number INTEGER NOT NULL,"
     " text TEXT NOT NULL);"
     "CREATE UNIQUE INDEX result_text_piece ON result_text(writing, name, number);",
+    /* So that a version (result_store.h) of one store is never that of another. */
+    "CREATE TABLE result_identity(identity TEXT NOT NULL);"
+    "INSERT INTO result_identity VALUES(hex(randomblob(16)));",
 };
 
 static const char *const SQL[STATEMENT_COUNT] = {
@@ -79,6 +83,18 @@ static const char *const SQL[STATEMENT_COUNT] = {
 static int ping(result_store_t *store, error_t *error)
 {
     return statement_run(result_sqlite_of(store)->statements[READ_JOB_COUNT], error);
+}
+
+/* The numbers of writings may come again after a removal, finished_ms does not. */
+static int version(result_store_t *store, char out[RESULT_VERSION_SIZE], error_t *error)
+{
+    statement_t *statement = result_sqlite_of(store)->statements[READ_VERSION];
+    int row = 0;
+    int code = statement_step(statement, &row, error);
+    if (code == OK && row)
+        snprintf(out, RESULT_VERSION_SIZE, "%s", statement_text(statement, 0));
+    statement_reset(statement);
+    return code;
 }
 
 static void close_store(result_store_t **store)
@@ -109,6 +125,7 @@ static const result_store_verbs_t VERBS = {
     .job = result_sqlite_job,
     .text = result_sqlite_text,
     .statistics = result_sqlite_statistics,
+    .version = version,
     .ping = ping,
     .close = close_store,
 };

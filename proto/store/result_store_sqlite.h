@@ -31,6 +31,8 @@
                    " FROM result_job WHERE job_id = ?1")                                           \
     X(READ_TEXT, "SELECT t.text FROM result_text t JOIN result_job j ON j.writing = t.writing"     \
                  " WHERE j.job_id = ?1 AND t.name = ?2 AND t.number = ?3")                         \
+    X(READ_VERSION, "SELECT printf('%s:%d:%d:%d:%d', (SELECT identity FROM result_identity),"      \
+                    " max(writing), count(*), sum(writing), sum(finished_ms)) FROM result_job")    \
     X(READ_JOB_COUNT, "SELECT count(*) FROM result_job")
 
 #define WRITE_STATEMENTS(X)                                                                        \

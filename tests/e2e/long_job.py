@@ -76,9 +76,17 @@ class Story:
         faults = self.service.status(self.job).get("faults", [])
         return sum(f.get("times", 1) for f in faults if f["what"] == what)
 
+    def one_at_work(self):
+        """The worker that has had most of the processor in the last second."""
+        before = {worker.pid: harness.processor_seconds(worker.pid) for worker in self.service.workers}
+        time.sleep(1)
+        return max(self.service.workers, key=lambda worker:
+                   harness.processor_seconds(worker.pid) - before[worker.pid])
+
     def a_worker_is_killed(self):
-        """So early that every worker has tasks."""
-        self.service.kill(self.service.workers.pop(0))
+        worker = self.one_at_work()
+        self.service.workers.remove(worker)
+        self.service.kill(worker)
         self.service.wait_for(lambda: self.is_told("worker_lost"), 60, "a lost worker")
 
     def a_worker_leaves(self):

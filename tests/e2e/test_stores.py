@@ -124,6 +124,39 @@ def a_job_survives_the_death_of_every_server():
             assert words in service.logs()
 
 
+def a_cache_that_is_away_only_makes_answers_slower():
+    with Redis("no") as cache, Redis() as redis, Postgres() as postgres, \
+            Service(DATA, redis, postgres) as service:
+        service.gateway_options += [
+            "--result-cache", "redis", "--redis-cache-port", cache.port,
+            "--redis-cache-password-file", secret("cache", servers.REDIS_PASSWORD)]
+        service.start_all(1)
+        service.wait_state(service.submit(**JOB), "completed")
+        def page():
+            status, body, _ = service.request("GET", "/api/v1/clusters?limit=5")
+            assert status == 200
+            return body
+        def cached():
+            health = service.request("GET", "/health")
+            assert health[0] == 200
+            return health[1]["dependencies"]["result_cache"]
+        first = page()
+        assert page() == first and cached() == {"status": "healthy"}
+        assert "stage4:cache:" in cache.tell("SELECT 7", "KEYS *")
+        service.wait_state(service.submit(**JOB, params={"min_cluster_size": 3}), "completed")
+        assert page()["total"] != first["total"], "what was kept before the commit"
+        first = page()
+        cache.signal_all(signal.SIGSTOP)
+        assert page()["total"] == first["total"]
+        assert "slower" in cached()["reason"]
+        cache.stop()
+        assert page()["total"] == first["total"] and cached()["status"] == "unhealthy"
+        cache.start()
+        service.wait_for(lambda: cached()["status"] == "healthy", 20, "the cache to be back")
+        for word in (servers.REDIS_PASSWORD, "secret of"):
+            assert word not in service.logs()
+
+
 def a_redis_that_came_back_empty_is_refused():
     with Redis() as redis, Postgres() as postgres, Service(DATA, redis, postgres) as service:
         service.start_all(1)
@@ -203,6 +236,7 @@ if __name__ == "__main__":
     os.chdir(WORK)
     try:
         harness.main([a_job_survives_the_death_of_every_server,
+                      a_cache_that_is_away_only_makes_answers_slower,
                       a_redis_that_came_back_empty_is_refused,
                       the_environment_of_the_infrastructure_is_enough,
                       what_is_misconfigured_is_refused_by_name])

@@ -23,7 +23,7 @@ ADAPTERS = {
     r"msgpack(\.h|/.*)": {"proto/"},
     r"faiss/.*": {"common/input/"},
     r"(cblas|openblas.*|f77blas)\.h": {"worker/compute/"},
-    r"hiredis/.*": {"coordinator/store/redis.c"},
+    r"hiredis/.*": {"proto/store/redis.c"},
     r"(libpq-fe|postgres).*\.h": {"proto/store/postgres.c"},
     r"sqlite3\.h": {"common/sqlite.c", "common/sqlite.h"},
     r"yajl/.*": {"common/input/"},

@@ -15,7 +15,7 @@ static gateway_context_t context_new(void)
                                  .coordinator_timeout_ms = 30};
     assert_int_equal(coordinator_client_new("tcp://127.0.0.1:1", &context.coordinator, NULL), OK);
     const result_store_options_t store = {.kind = "sqlite", .path = "/nonexistent/stage4.db"};
-    assert_int_equal(store_pool_new(&store, &context.stores, NULL), OK);
+    assert_int_equal(store_pool_new(&store, NULL, &context.stores, NULL), OK);
     return context;
 }
 

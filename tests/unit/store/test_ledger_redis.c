@@ -3,7 +3,7 @@
 #include "lib/server.h"
 
 #include "common/clock.h"
-#include "coordinator/store/redis.h"
+#include "proto/store/redis.h"
 
 #include <sys/resource.h>
 

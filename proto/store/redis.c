@@ -1,4 +1,4 @@
-#include "coordinator/store/redis.h"
+#include "proto/store/redis.h"
 
 #include "common/clock.h"
 
@@ -328,6 +328,12 @@ const char *redis_value_text(const redis_value_t *self)
 {
     const redisReply *reply = reply_of(self);
     return reply && reply->str ? reply->str : "";
+}
+
+size_t redis_value_length(const redis_value_t *self)
+{
+    const redisReply *reply = reply_of(self);
+    return reply && reply->str ? reply->len : 0;
 }
 
 int64_t redis_value_number(const redis_value_t *self)

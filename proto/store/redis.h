@@ -2,7 +2,7 @@
  *
  * A connection is made when it is first needed and made again after it was lost. Everything is
  * bounded in time. A command whose answer was lost is sent once more over a new connection: so only
- * what may happen twice may be sent (every command of the ledger may). After a connection could not
+ * what may happen twice may be sent (every command of the ledger and of the cache may). After a connection could not
  * be made, further calls fail at once for REDIS_PAUSE_MS: an event loop that saves is not held up
  * again and again.
  *
@@ -16,8 +16,8 @@
  *
  * A handle is used by one thread at a time. The process ignores SIGPIPE (common/net/stop_signal.h
  * sees to it in the daemons): hiredis writes to sockets that may be gone. */
-#ifndef STAGE4_COORDINATOR_STORE_REDIS_H
-#define STAGE4_COORDINATOR_STORE_REDIS_H
+#ifndef STAGE4_PROTO_STORE_REDIS_H
+#define STAGE4_PROTO_STORE_REDIS_H
 
 #include "common/error.h"
 
@@ -82,6 +82,7 @@ int redis_run(redis_t *self, redis_script_t *script, const char *key, const redi
 void redis_value_destroy(redis_value_t **self);
 int redis_value_is_nothing(const redis_value_t *self);
 const char *redis_value_text(const redis_value_t *self); /* never NULL, ends with a NUL */
+size_t redis_value_length(const redis_value_t *self);    /* of the text, which may hold NULs */
 int64_t redis_value_number(const redis_value_t *self);   /* also of a text of digits */
 size_t redis_value_count(const redis_value_t *self);     /* parts of a list */
 const redis_value_t *redis_value_at(const redis_value_t *self, size_t at);
