@@ -31,11 +31,18 @@ static void dist2_scalar_many(const float *a, const float *b, size_t stride, siz
         out[i] = dist2_scalar(a, b + i * stride, dimension);
 }
 
+static void dist2_scalar_pairs(const float *const *a, const float *const *b, size_t count,
+                               size_t dimension, float *out)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = dist2_scalar(a[i], b[i], dimension);
+}
+
 static const dist2_backend_t BACKENDS[] = {
-    {"scalar", dist2_scalar, dist2_scalar_many},
+    {"scalar", dist2_scalar, dist2_scalar_many, dist2_scalar_pairs},
 #if defined(__x86_64__)
-    {"avx2", dist2_avx2, dist2_avx2_many},
-    {"avx512", dist2_avx512, dist2_avx512_many},
+    {"avx2", dist2_avx2, dist2_avx2_many, dist2_avx2_pairs},
+    {"avx512", dist2_avx512, dist2_avx512_many, dist2_avx512_pairs},
 #endif
 };
 

@@ -18,10 +18,16 @@ typedef float (*dist2_fn)(const float *a, const float *b, size_t dimension);
 typedef void (*dist2_many_fn)(const float *a, const float *b, size_t stride, size_t count,
                               size_t dimension, float *out);
 
+/* Distances of `count` pairs (a[i], b[i]), several at once: one alone waits for its own additions
+ * and for memory. Same bits. */
+typedef void (*dist2_pairs_fn)(const float *const *a, const float *const *b, size_t count,
+                               size_t dimension, float *out);
+
 typedef struct {
     const char *name; /* "scalar", "avx2", "avx512" */
     dist2_fn one;
     dist2_many_fn many;
+    dist2_pairs_fn pairs;
 } dist2_backend_t;
 
 /* The back ends this processor can run, slowest first; [0] is always scalar. */

@@ -76,4 +76,51 @@ void dist2_avx512_many(const float *a, const float *b, size_t stride, size_t cou
         out[i] = dist2_avx512(a, b + i * stride, dimension);
 }
 
+/* What will be read next is asked for as this is read: pairs lie anywhere in memory. */
+static inline __attribute__((always_inline)) void ask_for(const float *const *a,
+                                                          const float *const *b, size_t i)
+{
+    for (size_t p = 0; p < 4; p++) {
+        __builtin_prefetch(a[p] + i);
+        __builtin_prefetch(b[p] + i);
+    }
+}
+
+static void measure_four_pairs(const float *const *a, const float *const *b,
+                               const float *const *next_a, const float *const *next_b,
+                               size_t dimension, float *out)
+{
+    __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
+    for (; i + LANES <= dimension; i += LANES) {
+        ask_for(next_a, next_b, i);
+        s0 = add(s0, a[0] + i, b[0] + i);
+        s1 = add(s1, a[1] + i, b[1] + i);
+        s2 = add(s2, a[2] + i, b[2] + i);
+        s3 = add(s3, a[3] + i, b[3] + i);
+    }
+    if (i < dimension) {
+        s0 = add_rest(s0, a[0] + i, b[0] + i, dimension - i);
+        s1 = add_rest(s1, a[1] + i, b[1] + i, dimension - i);
+        s2 = add_rest(s2, a[2] + i, b[2] + i, dimension - i);
+        s3 = add_rest(s3, a[3] + i, b[3] + i, dimension - i);
+    }
+    out[0] = tree(s0);
+    out[1] = tree(s1);
+    out[2] = tree(s2);
+    out[3] = tree(s3);
+}
+
+void dist2_avx512_pairs(const float *const *a, const float *const *b, size_t count,
+                        size_t dimension, float *out)
+{
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        size_t next = i + 8 <= count ? i + 4 : i;
+        measure_four_pairs(a + i, b + i, a + next, b + next, dimension, out + i);
+    }
+    for (; i < count; i++)
+        out[i] = dist2_avx512(a[i], b[i], dimension);
+}
+
 #endif

@@ -20,8 +20,15 @@
  *                  residual_head f32[n], residual f32[n] (INFINITY: no code)
  * kind "order"     slot u32[n]: the slot at each place. A partition has the same range of places as
  *                  of slots; without a window those of one cell stand together
- * kind "knn"       result of a `knn` task; q = slots (with an order: places) of its segments, in
- *                  order:
+ * kind "bounds"    result of a `near` task: bound f32[q] (d2 of the k-th neighbour is no larger)
+ * kind "near"      those of all places: bound f32[n], INFINITY nothing is known
+ * kind "knn_part"  result of a `knn` task with codes. Its segments come in twos, rows and columns of
+ *                  one partition that begin with the rows or after them; row i meets the columns
+ *                  behind it. q = for each two, the rows and then the columns that are no rows:
+ *                  count u32[q] (at most k), neighbour u32[sum] (slots), d2 f32[sum]: the nearest of
+ *                  what a place met, as far as they are within its bound, sorted by (d2, slot). The
+ *                  k best of all parts are the neighbours
+ * kind "knn"       result of a `knn` task without codes; q = slots of its segments, in order:
  *                  neighbour u32[q*k] (slots, UINT32_MAX pads), d2 f32[q*k] (INFINITY pads), each
  *                  row sorted by (d2, slot), the row itself not among them
  * kind "reach_in"  input of a reach round, sorted by slot: query u32[Q]; core f32[n] (d2 of the

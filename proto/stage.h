@@ -14,7 +14,7 @@
 
 /*    name             wire name     what a segment [begin, end) counts */
 #define TASK_KINDS(X)                                                                              \
-    X(TASK_KNN, "knn")               /* slots of one partition; places when there are codes */     \
+    X(TASK_KNN, "knn")               /* slots of one partition; with codes places, in twos */      \
     X(TASK_REACH, "reach")           /* positions in reach_in.query, all of one partition */       \
     X(TASK_SEED, "seed")             /* slots: a whole partition */                                \
     X(TASK_ASSIGN, "assign")         /* slots of one partition */                                  \
@@ -23,7 +23,8 @@
     X(TASK_ENCODE, "encode")         /* slots of one partition */                                  \
     X(TASK_LINKAGE, "linkage")       /* slots: a whole partition */                                \
     X(TASK_SILHOUETTE, "silhouette") /* clusters in members */                                     \
-    X(TASK_PAIRS, "pairs")           /* slots of one partition; places when there are codes */
+    X(TASK_PAIRS, "pairs")           /* slots of one partition; places when there are codes */     \
+    X(TASK_NEAR, "near")             /* places of one partition */
 
 typedef enum {
 #define X(name, wire) name,

@@ -10,10 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Vectors of smaller indices stay in memory: 174,000 of 768 dimensions. */
+#define KEPT_BYTES ((size_t)512 << 20)
+
 /* An index stays open from task to task: opening one hashes a sample of it. */
 typedef struct {
     char name[24];
     flat_index_t *index;
+    kept_vectors_t *vectors;
 } open_index_t;
 
 struct compute_thread {
@@ -40,13 +44,19 @@ static void discard(void *item)
     compute_job_destroy(&job);
 }
 
+static void close_index(open_index_t *self)
+{
+    kept_vectors_destroy(&self->vectors);
+    flat_index_close(&self->index);
+}
+
 static open_index_t *place_of(compute_thread_t *self, const char *name)
 {
     for (size_t i = 0; i < LEVEL_COUNT; i++)
         if (!strcmp(self->open[i].name, name))
             return &self->open[i];
     open_index_t *place = &self->open[self->next++ % LEVEL_COUNT];
-    flat_index_close(&place->index);
+    close_index(place);
     snprintf(place->name, sizeof place->name, "%s", name);
     return place;
 }
@@ -59,24 +69,25 @@ static int is_the_tasks(const flat_index_t *index, const task_t *task)
 
 /* The index as the task wants it; one that has changed since it was opened is opened anew, because
  * the job may be about the new one. */
-static int index_for(compute_thread_t *self, const task_t *task, flat_index_t **out, error_t *error)
+static int index_for(compute_thread_t *self, const task_t *task, open_index_t **out, error_t *error)
 {
     open_index_t *place = place_of(self, task->index_name);
     if (place->index && (!is_the_tasks(place->index, task) || flat_index_check(place->index, NULL)))
-        flat_index_close(&place->index);
+        close_index(place);
     if (!place->index) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s.index", self->indices_folder, task->index_name);
         int code = flat_index_open(path, task->dimension, &place->index, error);
         if (code)
             return code;
+        place->vectors = kept_vectors_new(place->index, KEPT_BYTES);
     }
     if (!is_the_tasks(place->index, task))
         return error_set(error, ERR_CHANGED,
                          "%s is not the file the job was planned on: it has changed since, or this "
                          "worker sees another folder",
                          flat_index_path(place->index));
-    *out = place->index;
+    *out = place;
     return OK;
 }
 
@@ -98,18 +109,19 @@ static int find_input(void *context, const sha256_t *sha256, const void **bytes,
  * never handed out. */
 static int run_task(compute_thread_t *self, compute_job_t *job)
 {
-    flat_index_t *index = NULL;
-    int code = index_for(self, &job->task, &index, &job->error);
+    open_index_t *open = NULL;
+    int code = index_for(self, &job->task, &open, &job->error);
     if (code)
         return code;
     task_context_t context = {.compute = self->compute,
-                              .index = index,
+                              .index = open->index,
+                              .vectors = open->vectors,
                               .input = find_input,
                               .input_context = job,
                               .work_done = &job->work_done,
                               .stop = &job->stop};
     code = task_run(&job->task, &context, &job->payload, &job->length, &job->error);
-    int changed = flat_index_check(index, code == ERR_CANCELLED ? NULL : &job->error);
+    int changed = flat_index_check(open->index, code == ERR_CANCELLED ? NULL : &job->error);
     return code == ERR_CANCELLED || !changed ? code : changed;
 }
 
@@ -163,7 +175,7 @@ void compute_thread_destroy(compute_thread_t **self)
         return;
     net_actor_destroy(&(*self)->actor);
     for (size_t i = 0; i < LEVEL_COUNT; i++)
-        flat_index_close(&(*self)->open[i].index);
+        close_index(&(*self)->open[i]);
     compute_destroy(&(*self)->compute);
     free(*self);
     *self = NULL;

@@ -111,6 +111,7 @@ static int fold(step_t *self, advance_output_t *out, error_t *error)
         [TASK_ENCODE] = after_encode,
         [TASK_LINKAGE] = agglomerative_after_linkage,
         [TASK_PAIRS] = pairs_after_pairs,
+        [TASK_NEAR] = hdbscan_after_near,
     };
     int code = read_stage(self, error);
     if (code == OK)

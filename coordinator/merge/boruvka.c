@@ -35,6 +35,18 @@ struct boruvka {
     size_t query_count;
 };
 
+/* A list with room names all that is within the radius: others weigh more. */
+static edge_t radius_bound(const neighbour_lists_t *lists, uint32_t i, uint32_t others)
+{
+    const uint32_t *neighbour = lists->neighbour + (size_t)i * lists->k;
+    uint32_t count = 0;
+    while (count < lists->k && neighbour[count] != SLOT_NONE)
+        count++;
+    if (count == others || lists->radius == NULL || isinf(lists->radius[i]))
+        return edge_none();
+    return (edge_t){lists->radius[i], UINT32_MAX, UINT32_MAX};
+}
+
 /* Everything row i has not listed comes after this edge. Unlisted rows j have (d2, j) after the
  * last entry's (d2, slot), and core_i is at most the last d2: an unlisted edge weighs at least
  * that, and when it weighs just that, j is larger than the last entry's slot. */
@@ -44,7 +56,9 @@ static edge_t list_bound(const neighbour_lists_t *lists, uint32_t i, uint32_t ot
     if (lists->k == 0)
         return others == 0 ? edge_none() : (edge_t){-1, 0, 0};
     uint32_t last = neighbour[lists->k - 1];
-    if (last == SLOT_NONE || lists->k >= others)
+    if (last == SLOT_NONE)
+        return radius_bound(lists, i, others);
+    if (lists->k >= others)
         return edge_none();
     float weight = lists->d2[(size_t)i * lists->k + lists->k - 1];
     return i < last ? (edge_t){weight, i, last} : (edge_t){weight, last, UINT32_MAX};

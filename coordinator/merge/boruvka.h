@@ -17,16 +17,18 @@
 #include <stdatomic.h>
 
 /* The lists of all slots, borrowed. Slots of a partition are successive; a list has k entries
- * sorted by (d2, slot), SLOT_NONE and INFINITY pad it. A list with padding, or one that names all
- * the others of its partition, is complete: nothing is unlisted. An empty list of a partition that
- * takes no part (too small) is complete as well. core is the d2 of the min_samples-th neighbour and
- * at most the list's last d2; INFINITY when there are too few. */
+ * sorted by (d2, slot), SLOT_NONE and INFINITY pad it. A list with padding leaves nothing out that
+ * is within its radius (INFINITY, or no radii: nothing at all), and so does one that names all the
+ * others of its partition. An empty list of a partition that takes no part (too small) is complete
+ * as well. core is the d2 of the min_samples-th neighbour and at most the list's last d2; INFINITY
+ * when there are too few. */
 typedef struct {
     uint32_t count;
     uint32_t k;
     const uint32_t *neighbour;
     const float *d2;
     const float *core;
+    const float *radius; /* NULL: all INFINITY */
     uint32_t partition_count;
     const uint32_t *partition_begin; /* partition_count + 1 */
 } neighbour_lists_t;

@@ -7,6 +7,7 @@
 #include "coordinator/merge/coding.h"
 #include "coordinator/merge/hierarchy.h"
 #include "coordinator/merge/neighbours.h"
+#include "coordinator/merge/pairing.h"
 #include "coordinator/merge/steps.h"
 #include "coordinator/merge/validity.h"
 
@@ -18,12 +19,14 @@
 
 /* A screened pair costs 1,536 floating point operations: 1 to 3 s of one core at 25 to 75 GF/s. */
 #define PAIRS_A_TASK 50000000u
-/* By codes a pair costs a tenth of that, and a task reads all columns: many rows must share them. */
-#define CODED_PAIRS_A_TASK 340000000u
-#define CODED_SLOTS_A_SEGMENT 4096u
+/* By codes a pair costs a tenth of that. */
 #define CODED_QUERY_PAIRS_A_TASK 80000000u
 #define SLOTS_A_SEGMENT 256u
 #define QUERIES_A_SEGMENT 128u
+/* With codes a list is as long as the bound of so many neighbours makes it: what is near by codes
+ * finds a quarter of the true neighbours, so that is four times as many, which is as much as helps
+ * the tree. Core distances need min_samples - 1. */
+#define NEAR_LEAST 10u
 
 typedef struct {
     step_t *step;
@@ -58,8 +61,7 @@ static int all_noise(step_t *self, advance_output_t *out, error_t *error)
     return code;
 }
 
-static int find_neighbours(step_t *self, const coding_t *coding, advance_output_t *out,
-                           error_t *error);
+static int find_neighbours(step_t *self, advance_output_t *out, error_t *error);
 
 int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error)
 {
@@ -69,26 +71,20 @@ int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error)
         return all_noise(self, out, error);
     if (coding_pays(spec, plan, neighbour_count(spec, plan)))
         return coding_begin(self, out, error);
-    return find_neighbours(self, NULL, out, error);
+    return find_neighbours(self, out, error);
 }
 
-static int find_neighbours(step_t *self, const coding_t *coding, advance_output_t *out,
-                           error_t *error)
+static int find_neighbours(step_t *self, advance_output_t *out, error_t *error)
 {
     const plan_t *plan = &self->checkpoint.plan;
     const job_spec_t *spec = self->input->spec;
     task_cutter_t cutter;
-    task_cutter_init(&cutter, TASK_KNN, coding != NULL ? CODED_PAIRS_A_TASK : PAIRS_A_TASK,
-                     coding != NULL ? CODED_SLOTS_A_SEGMENT : SLOTS_A_SEGMENT);
+    task_cutter_init(&cutter, TASK_KNN, PAIRS_A_TASK, SLOTS_A_SEGMENT);
     for (uint32_t p = 0; p < plan->partition_count; p++)
         if (plan_partition_size(plan, p) >= spec->min_cluster_size)
             task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
                             plan_pairs(plan, p));
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
-    if (coding != NULL) {
-        task_cutter_input(&cutter, "order", &coding->order);
-        task_cutter_input(&cutter, "codes", &coding->codes);
-    }
     task_cutter_param(&cutter, "k", neighbour_count(spec, plan));
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
     snprintf(out->phase, sizeof out->phase, "neighbours");
@@ -99,7 +95,17 @@ int hdbscan_after_encode(step_t *self, advance_output_t *out, error_t *error)
 {
     coding_t coding;
     int code = coding_after_encode(self, &coding, error);
-    return code == OK ? find_neighbours(self, &coding, out, error) : code;
+    uint32_t k = neighbour_count(self->input->spec, &self->checkpoint.plan);
+    uint32_t least = job_spec_min_samples(self->input->spec) - 1;
+    if (least < NEAR_LEAST)
+        least = NEAR_LEAST;
+    return code == OK ? pairing_begin(self, &coding, least < k ? least : k, out, error) : code;
+}
+
+int hdbscan_after_near(step_t *self, advance_output_t *out, error_t *error)
+{
+    uint32_t k = neighbour_count(self->input->spec, &self->checkpoint.plan);
+    return pairing_after_near(self, k, out, error);
 }
 
 /* ---- the state between two rounds ---- */

@@ -22,6 +22,7 @@ typedef struct {
 /* hdbscan.c */
 int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_encode(step_t *self, advance_output_t *out, error_t *error);
+int hdbscan_after_near(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_knn(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_reach(step_t *self, advance_output_t *out, error_t *error);
 /* kmeans.c */

@@ -1,6 +1,7 @@
 #include "coordinator/plan/memory_need.h"
 
 #include "coordinator/plan/plan.h"
+#include "coordinator/plan/task_cutter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,10 @@
 #define SAMPLE_LEAST 65536u
 #define SAMPLE_PER_CENTRE 50u
 #define SAMPLE_BYTES (256 * MIB)
+#define KEPT_VECTORS (512 * MIB)
+#define DIRECT_PAIRS 5e7
+#define DIRECT_ROWS_MIN 256u
+#define DIRECT_BLOCK_ROWS 2048u
 #define PHASE_LIMIT 5
 
 /* What the parts take in one phase. */
@@ -28,27 +33,33 @@ typedef struct {
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* How neighbours are looked for. */
+/* What a task that looks for neighbours takes at once. */
 typedef struct {
-    uint64_t pairs; /* a task */
-    uint64_t rows_min;
-    uint64_t block_rows;
+    uint64_t rows;  /* that are held with all there is of them */
+    uint64_t lists; /* of rows and columns */
 } search_t;
 
-static const search_t DIRECT = {50000000, 256, 2048};
-static const search_t BY_CODES = {340000000, 4096, 12288};
-
-static const search_t *search_of(const memory_shape_t *shape)
+static search_t search_directly(uint64_t n, uint64_t pairs)
 {
-    return shape->code_width ? &BY_CODES : &DIRECT;
+    uint64_t rows = (uint64_t)(DIRECT_PAIRS / (double)(pairs + 1) * (double)n);
+    rows = smaller(n, larger(rows, DIRECT_ROWS_MIN));
+    return (search_t){smaller(rows, DIRECT_BLOCK_ROWS), rows};
 }
 
-static uint64_t rows_of_task(const memory_shape_t *shape)
+static search_t search_of(const memory_shape_t *shape)
 {
-    const search_t *search = search_of(shape);
     uint64_t n = shape->rows, pairs = shape->pairs ? shape->pairs : n * n;
-    uint64_t rows = (uint64_t)((double)search->pairs / (double)(pairs + 1) * (double)n);
-    return smaller(n, larger(rows, search->rows_min));
+    if (!shape->code_width)
+        return search_directly(n, pairs);
+    uint64_t quantum = task_cutter_quantum((double)pairs / 2), rows = task_cutter_rows(quantum);
+    return (search_t){smaller(n, rows), smaller(n, rows + quantum / rows)};
+}
+
+/* Vectors that workers keep when codes are compared (worker/compute_thread.c). */
+static uint64_t kept_of(const memory_shape_t *shape)
+{
+    uint64_t bytes = 4 * (uint64_t)shape->dimension * shape->rows;
+    return shape->code_width && bytes <= KEPT_VECTORS ? bytes : 0;
 }
 
 uint32_t memory_code_width(uint32_t dimension)
@@ -60,21 +71,23 @@ uint32_t memory_code_width(uint32_t dimension)
 static phase_t coding_of(const memory_shape_t *shape)
 {
     uint64_t n = shape->rows, w = shape->code_width;
-    return w == 0
-               ? (phase_t){0, 0}
-               : (phase_t){n * (w + 60) + smaller(n * (w + 8), OPEN_RESULTS), 4 * n + ENCODE_BYTES};
+    return w == 0 ? (phase_t){0, 0}
+                  : (phase_t){n * (w + 60) + smaller(n * (w + 8), OPEN_RESULTS),
+                              4 * n + kept_of(shape) + ENCODE_BYTES};
 }
 
 static size_t phases_of_hdbscan(const job_spec_t *spec, const memory_shape_t *shape, phase_t *out)
 {
     uint64_t n = shape->rows, d = shape->dimension, m = shape->metadata_bytes;
-    uint64_t k = plan_list_length(spec, UINT32_MAX), r = rows_of_task(shape);
-    uint64_t w = shape->code_width, b = smaller(r, search_of(shape)->block_rows);
+    uint64_t k = plan_list_length(spec, UINT32_MAX), w = shape->code_width, v = kept_of(shape);
+    search_t task = search_of(shape);
+    uint64_t a_row = (v ? 0 : 4 * d) + w + 64;
     out[0] = (phase_t){m, 0};
     out[1] = coding_of(shape);
-    out[2] = (phase_t){8 * r * k, n * (w + 28) + b * (4 * d + w + 64) + 16 * r * k};
-    out[3] = (phase_t){n * (8 * k + 240), n * (w + 108)};
-    out[4] = (phase_t){60 * n + m / 2, n * (w + 108)};
+    out[2] =
+        (phase_t){8 * task.lists * k, n * (w + 28) + v + task.rows * a_row + 16 * task.lists * k};
+    out[3] = (phase_t){n * (8 * k + 240), n * (w + 108) + v};
+    out[4] = (phase_t){60 * n + m / 2, n * (w + 108) + v};
     return 5;
 }
 
@@ -86,8 +99,9 @@ static size_t phases_of_kmeans(const job_spec_t *spec, const memory_shape_t *sha
     uint64_t sample = smaller(n, larger(SAMPLE_LEAST, SAMPLE_PER_CENTRE * centres));
     out[0] = (phase_t){shape->metadata_bytes, 0};
     out[1] = coding_of(shape);
-    out[2] = (phase_t){12 * n, n * (w + 28) + smaller(4 * d * sample, SAMPLE_BYTES)};
-    out[3] = (phase_t){24 * n + 3 * c, n * (w + 28) + c};
+    uint64_t v = kept_of(shape);
+    out[2] = (phase_t){12 * n, n * (w + 28) + v + smaller(4 * d * sample, SAMPLE_BYTES)};
+    out[3] = (phase_t){24 * n + 3 * c, n * (w + 28) + v + c};
     return 4;
 }
 
@@ -117,7 +131,7 @@ static uint64_t overhead(const memory_shape_t *shape)
 /* Workers without a task hold nothing of the job. */
 static uint64_t busy_workers(const memory_shape_t *shape, const memory_place_t *place)
 {
-    uint64_t rows = rows_of_task(shape);
+    uint64_t rows = search_of(shape).rows;
     return smaller(place->workers, rows ? (shape->rows + rows - 1) / rows : 1);
 }
 

@@ -1,20 +1,21 @@
 /* memory_need.h - how much memory a job will take, said before it starts.
  *
  * n rows take part, of d dimensions; k neighbours are listed for each; m bytes of metadata; w bytes
- * of codes a row, 0 where none are made; r rows a task (340 million pairs and 4096 rows at least,
- * without codes 50 million and 256), b = min(r, 12288), without codes 2048, of them at once.
+ * of codes a row, 0 where none are made; r rows a task (50 million pairs and 256 at least), of them
+ * b = min(r, 2048) at once; with codes b rows and r - b columns, their vectors only where not all
+ * v = 4 d n bytes of them (512 MiB at most, else v is 0) are kept.
  *
  *   phase       coordinator                              a worker
  *   planning    m                                        -
- *   codes       n (w + 60) + min(n (w + 8), 256 MiB)     4 n + 30 MiB
- *   neighbours  8 r k                                    n (w + 28) + b (4 d + w + 64) + 16 r k
- *   tree        n (8 k + 240)                            n (w + 108)
- *   writing     60 n + m / 2                             n (w + 108)
+ *   codes       n (w + 60) + min(n (w + 8), 256 MiB)     4 n + v + 30 MiB
+ *   neighbours  8 r k                                    n (w + 28) + v + b (4 d + w + 64) + 16 r k
+ *   tree        n (8 k + 240)                            n (w + 108) + v
+ *   writing     60 n + m / 2                             n (w + 108) + v
  *
  *   k-means, c = 8 d k bytes of centres, s = min(n, max(65536, 50 k)) rows sampled for seeds:
  *   codes       as above
- *   seeds       12 n                                     n (w + 28) + min(4 d s, 256 MiB)
- *   steps       24 n + 3 c                               n (w + 28) + c
+ *   seeds       12 n                                     n (w + 28) + v + min(4 d s, 256 MiB)
+ *   steps       24 n + 3 c                               n (w + 28) + v + c
  *
  *   agglomerative, single linkage: as hdbscan; the others, l rows in the largest partition:
  *   linkage     48 n                                     4 l^2 + l (4 d + 96)

@@ -1,7 +1,15 @@
 #include "coordinator/plan/task_cutter.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* A task reads its rows and columns, so many pairs must share them; and there must be enough tasks
+ * for many workers to come to an end together. A pair takes 1 to 3 ns of a core. */
+#define PATCHES_WANTED 20
+#define PATCH_PAIRS_MIN 20000000u
+#define PATCH_PAIRS_MAX 1000000000u
+#define PATCH_ROWS_MAX 12288u /* whose vectors a task may hold in memory: 38 MB */
 
 void task_cutter_init(task_cutter_t *self, task_kind_t kind, uint64_t quantum, uint32_t units_min)
 {
@@ -45,11 +53,22 @@ static int grow_segments(task_cutter_t *self)
     return 1;
 }
 
+static void add_segment(task_cutter_t *self, segment_t segment)
+{
+    stage_t *stage = &self->stage;
+    if (self->failed || !grow_segments(self)) {
+        self->failed = 1;
+        return;
+    }
+    stage->segments[self->segment_count++] = segment;
+    stage->segment_begin[stage->task_count] = (uint32_t)self->segment_count;
+}
+
 /* Into the task under way while it stays within the quantum, else into a new one. */
 static void add_piece(task_cutter_t *self, segment_t segment, uint64_t work)
 {
     stage_t *stage = &self->stage;
-    if (self->failed || !grow_tasks(self) || !grow_segments(self)) {
+    if (self->failed || !grow_tasks(self)) {
         self->failed = 1;
         return;
     }
@@ -58,9 +77,28 @@ static void add_piece(task_cutter_t *self, segment_t segment, uint64_t work)
         stage->segment_begin[stage->task_count] = (uint32_t)self->segment_count;
         stage->work[stage->task_count++] = 0;
     }
-    stage->segments[self->segment_count++] = segment;
-    stage->segment_begin[stage->task_count] = (uint32_t)self->segment_count;
     stage->work[stage->task_count - 1] += work;
+    add_segment(self, segment);
+}
+
+uint64_t task_cutter_quantum(double pairs)
+{
+    double quantum = pairs / PATCHES_WANTED;
+    return quantum < PATCH_PAIRS_MIN   ? PATCH_PAIRS_MIN
+           : quantum > PATCH_PAIRS_MAX ? PATCH_PAIRS_MAX
+                                       : (uint64_t)quantum;
+}
+
+uint32_t task_cutter_rows(uint64_t quantum)
+{
+    uint32_t rows = (uint32_t)sqrt((double)quantum);
+    return rows < PATCH_ROWS_MAX ? rows : PATCH_ROWS_MAX;
+}
+
+void task_cutter_patch(task_cutter_t *self, segment_t rows, segment_t columns, uint64_t work)
+{
+    add_piece(self, rows, work);
+    add_segment(self, columns);
 }
 
 void task_cutter_add(task_cutter_t *self, uint32_t partition, uint32_t begin, uint32_t end,

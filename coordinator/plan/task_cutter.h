@@ -22,6 +22,11 @@ void task_cutter_clear(task_cutter_t *self);
 /* Units [begin, end) of a partition that cost `work` pairs together. Empty ones are left out. */
 void task_cutter_add(task_cutter_t *self, uint32_t partition, uint32_t begin, uint32_t end,
                      uint64_t work);
+/* Squares of pairs by codes: what a task should have of `pairs` in all, and the rows of its patch. */
+uint64_t task_cutter_quantum(double pairs);
+uint32_t task_cutter_rows(uint64_t quantum);
+/* Rows and the columns they meet, which stay together in one task. */
+void task_cutter_patch(task_cutter_t *self, segment_t rows, segment_t columns, uint64_t work);
 void task_cutter_input(task_cutter_t *self, const char *name, const sha256_t *sha256);
 void task_cutter_param(task_cutter_t *self, const char *name, double value);
 /* The encoded stage, malloc'd; its counts in the out-parameters. Clears the cutter. */

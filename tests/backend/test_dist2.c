@@ -43,8 +43,16 @@ static void check_dimension(const dist2_backend_t *backend, size_t dimension, va
     for (size_t i = 0; i <= count * stride; i++)
         b[i] = value(random);
     backend->many(a + 1, b + 1, stride, count, dimension, out);
+    const float *lefts[10], *rights[10];
+    float paired[10];
+    for (size_t i = 0; i < count; i++) { /* neighbours, the first with a itself */
+        lefts[i] = i ? b + 1 + (i - 1) * stride : a + 1;
+        rights[i] = b + 1 + i * stride;
+    }
+    backend->pairs(lefts, rights, count, dimension, paired);
     for (size_t i = 0; i < count; i++) {
         float expected = naive_dist2(a + 1, b + 1 + i * stride, dimension);
+        same_bits(paired[i], naive_dist2(lefts[i], rights[i], dimension), backend->name, dimension);
         same_bits(backend->one(a + 1, b + 1 + i * stride, dimension), expected, backend->name,
                   dimension);
         same_bits(out[i], expected, backend->name, dimension);

@@ -59,6 +59,8 @@ static void check(const int8_kernel_t *kernel, size_t width, size_t rows, size_t
     tile_t tile = tile_new(width, width * 1000 + rows);
     uint64_t seed = rows;
     int32_t start[INT8_COLUMNS], limit[ROWS_MOST];
+    int32_t row_start[ROWS_MOST], column_limit[INT8_COLUMNS];
+    const int8_bounds_t bounds = {limit, row_start, column_limit, start};
     int32_t scores[(ROWS_MOST + 1) * INT8_COLUMNS];
     uint64_t mask[ROWS_MOST + 1];
     const int8_rows_t of_rows = {tile.codes, tile.stride, rows, width, tile.sum};
@@ -71,15 +73,24 @@ static void check(const int8_kernel_t *kernel, size_t width, size_t rows, size_t
         start[c] = (int32_t)(random_of(&seed) % 100000) - 50000;
     for (size_t r = 0; r < rows; r++) /* one pair is just at its limit, every other row just over */
         limit[r] = true_dot(&tile, r, r % columns, width) + start[r % columns] + (int)(r % 2);
-    limit[0] = rows > 4 ? INT32_MIN : limit[0];
+    limit[0] = rows > 4 ? -INT8_ROOM : limit[0];
+    for (size_t r = 0; r < rows; r++)
+        row_start[r] = (int32_t)(random_of(&seed) % 100000) - 50000;
+    for (size_t c = 0; c < INT8_COLUMNS; c++) /* and so it is from the column's side */
+        column_limit[c] = true_dot(&tile, c % rows, c, width) + row_start[c % rows] + (int)(c % 2);
+    column_limit[0] = columns > 16 ? -INT8_ROOM : column_limit[0];
+    column_limit[columns - 1] = columns > 63 ? INT8_ROOM : column_limit[columns - 1];
+    row_start[rows - 1] = rows > 6 ? INT8_ROOM : row_start[rows - 1];
+    start[columns / 2] = columns > 15 ? INT8_ROOM : start[columns / 2];
     kernel->pack(&of_columns, tile.panel);
-    kernel->screen(&of_rows, tile.panel, start, limit, mask);
+    kernel->screen(&of_rows, tile.panel, &bounds, mask);
     kernel->scores(&of_rows, tile.panel, scores);
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0; c < columns; c++) {
             int32_t wanted = true_dot(&tile, r, c, width);
             assert_int_equal(scores[r * INT8_COLUMNS + c], wanted);
-            assert_int_equal(mask[r] >> c & 1, wanted + start[c] >= limit[r]);
+            assert_int_equal(mask[r] >> c & 1, wanted + start[c] >= limit[r] ||
+                                                   wanted + row_start[r] >= column_limit[c]);
             assert_int_equal(kernel->dot(tile.codes + r * tile.stride,
                                          of_columns.codes + c * tile.stride, width),
                              wanted);

@@ -148,6 +148,7 @@ static double kernel_rate(void)
     int8_t *codes = malloc(KERNEL_ROWS * KERNEL_WIDTH);
     void *panel = aligned_alloc(64, INT8_PANEL_BYTES(KERNEL_WIDTH));
     int32_t sum[KERNEL_ROWS], limit[KERNEL_ROWS], start[INT8_COLUMNS] = {0};
+    int32_t row_start[KERNEL_ROWS] = {0};
     uint64_t mask[KERNEL_ROWS];
     double rate = 0;
     if (codes && panel) {
@@ -157,10 +158,11 @@ static double kernel_rate(void)
         rows.count = KERNEL_ROWS;
         int8_sums(&rows, sum);
         for (size_t i = 0; i < KERNEL_ROWS; i++)
-            limit[i] = INT32_MAX / 2;
+            limit[i] = INT8_ROOM;
+        const int8_bounds_t bounds = {limit, row_start, start, start};
         double begin = cpu_seconds();
         for (int run = 0; run < 100; run++)
-            kernel->screen(&rows, panel, start, limit, mask);
+            kernel->screen(&rows, panel, &bounds, mask);
         rate = 100.0 * KERNEL_ROWS * INT8_COLUMNS * KERNEL_WIDTH / (cpu_seconds() - begin);
     }
     free(codes);

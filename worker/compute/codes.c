@@ -1,12 +1,12 @@
 #include "worker/compute/codes.h"
 
+#include "worker/compute/int8.h"
+
 #include <math.h>
 
-#define ROUNDED 1e-9   /* more than the float64 roundings of a bound amount to, relatively */
-#define ROOM (1 << 29) /* of codes' products all are smaller */
-
-/* No finite bound: the row takes everything, the column is taken by all. */
-#define EVERYTHING INT32_MIN
+#define ROUNDED 1e-9 /* more than the float64 roundings of a bound amount to, relatively */
+/* A bound that is not below is none: the row takes everything, the column is taken by all. */
+#define BOUND_LIMIT (INT8_ROOM / 2)
 
 static float upward(double value) { return nextafterf((float)(value * (1 + ROUNDED)), INFINITY); }
 
@@ -57,8 +57,8 @@ int32_t codes_limit(const codes_t *self, int32_t q2, double reach, float residua
 {
     double bound = reach + (double)residual + (double)usual;
     double room = steps2(self, bound * bound) + 1;
-    if (!(room < ROOM))
-        return EVERYTHING;
+    if (!(room < BOUND_LIMIT))
+        return -INT8_ROOM;
     return (int32_t)floor(((double)q2 - room) / 2);
 }
 
@@ -69,8 +69,8 @@ int32_t codes_start(const codes_t *self, int32_t q2, float residual, float usual
         double wide = (double)residual - (double)usual;
         more = steps2(self, wide * (2 * farthest + (double)residual + (double)usual)) + 1;
     }
-    if (!(more < ROOM))
-        return INT32_MAX / 2;
+    if (!(more < BOUND_LIMIT))
+        return INT8_ROOM;
     return -(int32_t)floor(((double)q2 - more) / 2);
 }
 

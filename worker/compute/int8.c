@@ -30,8 +30,8 @@ static void scores_scalar(const int8_rows_t *rows, const void *panel, int32_t *s
     }
 }
 
-static void screen_scalar(const int8_rows_t *rows, const void *panel, const int32_t *start,
-                          const int32_t *limit, uint64_t *mask)
+static void screen_scalar(const int8_rows_t *rows, const void *panel, const int8_bounds_t *bounds,
+                          uint64_t *mask)
 {
     int32_t scores[INT8_COLUMNS];
     for (size_t r = 0; r < rows->count; r++) {
@@ -40,7 +40,10 @@ static void screen_scalar(const int8_rows_t *rows, const void *panel, const int3
         scores_scalar(&row, panel, scores);
         mask[r] = 0;
         for (size_t c = 0; c < INT8_COLUMNS; c++)
-            mask[r] |= (uint64_t)(scores[c] + start[c] >= limit[r]) << c;
+            mask[r] |= (uint64_t)(scores[c] + bounds->column_start[c] >= bounds->row_limit[r] ||
+                                  (bounds->column_limit &&
+                                   scores[c] + bounds->row_start[r] >= bounds->column_limit[c]))
+                       << c;
     }
 }
 

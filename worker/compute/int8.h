@@ -2,8 +2,9 @@
  *
  * Columns come in panels of 64, packed once and then met by many rows. For row r and column c of a
  * panel, with integer dot product I, bit c of mask[r] is set when
- *     I + start[c] >= limit[r].
- * No product goes to memory, and all back ends give the same bits: integers do not round.
+ *     I + column_start[c] >= row_limit[r]  or  I + row_start[r] >= column_limit[c]:
+ * when one of the two may want the other. No product goes to memory, and all back ends give the same
+ * bits: integers do not round.
  * Codes are -127 .. 127, `width` of them a row, a multiple of INT8_STEP up to INT8_WIDTH_LIMIT. */
 #ifndef STAGE4_WORKER_COMPUTE_INT8_H
 #define STAGE4_WORKER_COMPUTE_INT8_H
@@ -16,6 +17,10 @@
 #define INT8_WIDTH_LIMIT 2048
 #define INT8_PANEL_BYTES(width) ((width)*INT8_COLUMNS * 2) /* the largest of all back ends */
 
+/* Starts and limits are within +-INT8_ROOM: a start of INT8_ROOM reaches every limit that is a finite
+ * bound, a limit of -INT8_ROOM is always reached, and one of INT8_ROOM never from a start of 0. */
+#define INT8_ROOM (1 << 29)
+
 /* Rows of codes, `stride` bytes apart. */
 typedef struct {
     const int8_t *codes;
@@ -26,11 +31,18 @@ typedef struct {
 } int8_rows_t;
 
 typedef struct {
+    const int32_t *row_limit;
+    const int32_t *row_start;    /* not looked at without column_limit */
+    const int32_t *column_limit; /* INT8_COLUMNS of them; NULL: columns want nothing */
+    const int32_t *column_start; /* INT8_COLUMNS */
+} int8_bounds_t;
+
+typedef struct {
     const char *name; /* "scalar", "avx2", "vnni" */
     /* At most 64 columns; the missing ones become zeros. `panel` is 64-byte aligned. */
     void (*pack)(const int8_rows_t *columns, void *panel);
-    void (*screen)(const int8_rows_t *rows, const void *panel, const int32_t *start,
-                   const int32_t *limit, uint64_t *mask);
+    void (*screen)(const int8_rows_t *rows, const void *panel, const int8_bounds_t *bounds,
+                   uint64_t *mask);
     /* scores[r * 64 + c] = I. */
     void (*scores)(const int8_rows_t *rows, const void *panel, int32_t *scores);
     int32_t (*dot)(const int8_t *a, const int8_t *b, size_t width);

@@ -75,15 +75,23 @@ static void scores(const int8_rows_t *rows, const void *panel, int32_t *out)
     }
 }
 
-static uint32_t not_below(__m256i sum, const int32_t *start, int32_t limit)
+static __m256i eight(const int32_t *values) { return _mm256_loadu_si256((const __m256i *)values); }
+
+/* Eight columns from `c` on, a bit set where not both limits are above. */
+static uint64_t wanted(__m256i sum, const int8_bounds_t *bounds, size_t r, size_t c)
 {
-    __m256i value = _mm256_add_epi32(sum, _mm256_loadu_si256((const __m256i *)start));
-    __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(limit), value);
+    __m256i of_row = _mm256_add_epi32(sum, eight(bounds->column_start + c));
+    __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(bounds->row_limit[r]), of_row);
+    if (bounds->column_limit) {
+        __m256i of_column = _mm256_add_epi32(sum, _mm256_set1_epi32(bounds->row_start[r]));
+        below =
+            _mm256_and_si256(below, _mm256_cmpgt_epi32(eight(bounds->column_limit + c), of_column));
+    }
     return 0xffu & ~(uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(below));
 }
 
-static void screen(const int8_rows_t *rows, const void *panel, const int32_t *start,
-                   const int32_t *limit, uint64_t *mask)
+static void screen(const int8_rows_t *rows, const void *panel, const int8_bounds_t *bounds,
+                   uint64_t *mask)
 {
     __m256i sum[ROWS][2];
     const int8_t *pointers[ROWS];
@@ -94,8 +102,8 @@ static void screen(const int8_rows_t *rows, const void *panel, const int32_t *st
         for (size_t c = 0; c < INT8_COLUMNS; c += 2 * LANES) {
             block(pointers, (const int16_t *)panel + 2 * c, rows->width, sum);
             for (size_t i = 0; i < ROWS && r + i < rows->count; i++) {
-                uint64_t bits = not_below(sum[i][0], start + c, limit[r + i]);
-                bits |= (uint64_t)not_below(sum[i][1], start + c + LANES, limit[r + i]) << LANES;
+                uint64_t bits = wanted(sum[i][0], bounds, r + i, c);
+                bits |= wanted(sum[i][1], bounds, r + i, c + LANES) << LANES;
                 mask[r + i] |= bits << c;
             }
         }

@@ -2,7 +2,11 @@
  *
  * The instruction multiplies unsigned by signed bytes: columns are packed with 128 added, which
  * adds 128 times the row's sum to every product; the row's limit is raised by that. The loop is
- * written in assembly because gcc 12 spills the accumulators of the same loop in intrinsics. */
+ * written in assembly because gcc 12 spills the accumulators of the same loop in intrinsics.
+ *
+ * Sums begin at column_start. That I + row_start >= column_limit is then: the sum is not less than
+ * (column_limit + column_start) - (row_start - 128 row sum), so both tests are one comparison with
+ * the smaller of two numbers. With INT8_ROOM = 2^29 and products under 2^26 nothing overflows. */
 #include "worker/compute/int8.h"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
@@ -69,16 +73,26 @@ static void pack(const int8_rows_t *columns, void *panel)
     "vmovdqu64 192(%[start]), %%zmm27\n\t" CLEAR(0, 1, 2, 3) CLEAR(4, 5, 6, 7) CLEAR(8, 9, 10, 11) \
         CLEAR(12, 13, 14, 15) CLEAR(16, 17, 18, 19) CLEAR(20, 21, 22, 23)
 
-/* Not less than the row's limit, 64 answers in a word. */
+/* The columns' shares of their limits, in the place of their codes. */
+#define SHARES                                                                                     \
+    "vmovdqa64 (%[share]), %%zmm24\n\t"                                                            \
+    "vmovdqa64 64(%[share]), %%zmm25\n\t"                                                          \
+    "vmovdqa64 128(%[share]), %%zmm26\n\t"                                                         \
+    "vmovdqa64 192(%[share]), %%zmm27\n\t"
+
+/* Not less than the smaller of the row's limit and the column's, 16 answers. */
+#define TEST(sum, share, row, answer)                                                              \
+    "vpsubd %%zmm28, %%zmm" #share ", %%zmm30\n\t"                                                 \
+    "vpminsd %%zmm29, %%zmm30, %%zmm30\n\t"                                                        \
+    "vpcmpd $5, %%zmm30, %%zmm" #sum ", %%k" #answer "\n\t"
+
 #define COMPARE(a, b, c, d, row)                                                                   \
-    "vpcmpd $5, 4*" #row "(%[limit])%{1to16%}, %%zmm" #a ", %%k1\n\t"                              \
-    "vpcmpd $5, 4*" #row "(%[limit])%{1to16%}, %%zmm" #b ", %%k2\n\t"                              \
-    "vpcmpd $5, 4*" #row "(%[limit])%{1to16%}, %%zmm" #c ", %%k3\n\t"                              \
-    "vpcmpd $5, 4*" #row "(%[limit])%{1to16%}, %%zmm" #d ", %%k4\n\t"                              \
-    "kunpckwd %%k1, %%k2, %%k1\n\t"                                                                \
-    "kunpckwd %%k3, %%k4, %%k3\n\t"                                                                \
-    "kunpckdq %%k1, %%k3, %%k1\n\t"                                                                \
-    "kmovq %%k1, 8*" #row "(%[mask])\n\t"
+    "vpbroadcastd 4*" #row "(%[own]), %%zmm28\n\t"                                                 \
+    "vpbroadcastd 4*" #row "(%[limit]), %%zmm29\n\t" TEST(a, 24, row, 1) TEST(b, 25, row, 2)       \
+        TEST(c, 26, row, 3) TEST(d, 27, row, 4) "kunpckwd %%k1, %%k2, %%k1\n\t"                    \
+                                                "kunpckwd %%k3, %%k4, %%k3\n\t"                    \
+                                                "kunpckdq %%k1, %%k3, %%k1\n\t"                    \
+                                                "kmovq %%k1, 8*" #row "(%[mask])\n\t"
 
 #define STORE(a, b, c, d, row)                                                                     \
     "vmovdqu64 %%zmm" #a ", 256*" #row "(%[scores])\n\t"                                           \
@@ -89,20 +103,29 @@ static void pack(const int8_rows_t *columns, void *panel)
 #define REGISTERS                                                                                  \
     "zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7", "zmm8", "zmm9", "zmm10",       \
         "zmm11", "zmm12", "zmm13", "zmm14", "zmm15", "zmm16", "zmm17", "zmm18", "zmm19", "zmm20",  \
-        "zmm21", "zmm22", "zmm23", "zmm24", "zmm25", "zmm26", "zmm27", "zmm28"
+        "zmm21", "zmm22", "zmm23", "zmm24", "zmm25", "zmm26", "zmm27", "zmm28", "zmm29", "zmm30"
+
+/* What six rows are compared with; `share` is the columns', `own` the rows' part of theirs. */
+typedef struct {
+    int32_t limit[ROWS];
+    int32_t own[ROWS];
+    const int32_t *start;
+    const int32_t *share;
+} six_bounds_t;
 
 static void screen_six(const int8_t *rows, size_t stride, size_t width, const void *panel,
-                       const int32_t *start, const int32_t *limit, uint64_t *mask)
+                       const six_bounds_t *bounds, uint64_t *mask)
 {
     const int8_t *low = rows;
     const int8_t *high = rows + 3 * stride;
     size_t steps = width / 4;
-    __asm__ volatile(
-        START PRODUCTS COMPARE(0, 1, 2, 3, 0) COMPARE(4, 5, 6, 7, 1) COMPARE(8, 9, 10, 11, 2)
-            COMPARE(12, 13, 14, 15, 3) COMPARE(16, 17, 18, 19, 4) COMPARE(20, 21, 22, 23, 5)
-        : [low] "+r"(low), [high] "+r"(high), [panel] "+r"(panel), [steps] "+r"(steps)
-        : [stride] "r"(stride), [start] "r"(start), [limit] "r"(limit), [mask] "r"(mask)
-        : "memory", "cc", "k1", "k2", "k3", "k4", REGISTERS);
+    __asm__ volatile(START PRODUCTS SHARES COMPARE(0, 1, 2, 3, 0) COMPARE(4, 5, 6, 7, 1)
+                         COMPARE(8, 9, 10, 11, 2) COMPARE(12, 13, 14, 15, 3)
+                             COMPARE(16, 17, 18, 19, 4) COMPARE(20, 21, 22, 23, 5)
+                     : [low] "+r"(low), [high] "+r"(high), [panel] "+r"(panel), [steps] "+r"(steps)
+                     : [stride] "r"(stride), [start] "r"(bounds->start), [limit] "r"(bounds->limit),
+                       [own] "r"(bounds->own), [share] "r"(bounds->share), [mask] "r"(mask)
+                     : "memory", "cc", "k1", "k2", "k3", "k4", REGISTERS);
 }
 
 static void scores_six(const int8_t *rows, size_t stride, size_t width, const void *panel,
@@ -131,26 +154,26 @@ static const int8_t *six_rows(const int8_rows_t *rows, size_t first, int8_t *cop
     return copy;
 }
 
-/* A limit that nothing or everything reaches stays that. */
-static int32_t raised(int32_t limit, int32_t by)
-{
-    int64_t sum = (int64_t)limit + by;
-    return sum < INT32_MIN ? INT32_MIN : sum > INT32_MAX ? INT32_MAX : (int32_t)sum;
-}
-
-static void screen(const int8_rows_t *rows, const void *panel, const int32_t *start,
-                   const int32_t *limit, uint64_t *mask)
+static void screen(const int8_rows_t *rows, const void *panel, const int8_bounds_t *bounds,
+                   uint64_t *mask)
 {
     int8_t copy[ROWS * INT8_WIDTH_LIMIT];
+    _Alignas(64) int32_t share[INT8_COLUMNS];
+    six_bounds_t six = {.start = bounds->column_start, .share = share};
+    for (size_t c = 0; c < INT8_COLUMNS; c++)
+        share[c] =
+            bounds->column_start[c] + (bounds->column_limit ? bounds->column_limit[c] : INT8_ROOM);
     for (size_t first = 0; first < rows->count; first += ROWS) {
         size_t stride;
         const int8_t *codes = six_rows(rows, first, copy, &stride);
         size_t count = rows->count - first < ROWS ? rows->count - first : ROWS;
-        int32_t limits[ROWS] = {0};
         uint64_t masks[ROWS];
-        for (size_t r = 0; r < count; r++)
-            limits[r] = raised(limit[first + r], OFFSET * rows->sum[first + r]);
-        screen_six(codes, stride, rows->width, panel, start, limits, masks);
+        for (size_t r = 0; r < count; r++) {
+            int32_t offset = OFFSET * rows->sum[first + r];
+            six.limit[r] = bounds->row_limit[first + r] + offset;
+            six.own[r] = (bounds->column_limit ? bounds->row_start[first + r] : 0) - offset;
+        }
+        screen_six(codes, stride, rows->width, panel, &six, masks);
         memcpy(mask + first, masks, count * sizeof *mask);
     }
 }

@@ -24,7 +24,7 @@ typedef struct {
     band_t left;            /* its centres that fill has not given yet */
     coded_centres_t *coded; /* NULL: rows and centres are compared directly */
     /* of the current block */
-    const float *block_values;
+    const float *const *block_vector; /* with codes */
     const uint32_t *block_label;
     size_t block_count;
     /* results */
@@ -97,7 +97,8 @@ static void add_dimensions(void *context, size_t item, uint32_t thread)
     size_t end = begin + SUM_DIMENSIONS < dimension ? begin + SUM_DIMENSIONS : dimension;
     (void)thread;
     for (size_t i = 0; i < self->block_count; i++) {
-        const float *values = self->block_values + i * dimension;
+        const float *values =
+            self->block_vector ? self->block_vector[i] : self->rows.values + i * dimension;
         double *sum =
             self->sum + self->place_of[self->first_centre + self->block_label[i]] * dimension;
         for (size_t d = begin; d < end; d++)
@@ -147,7 +148,7 @@ static int run_block(assign_t *self, uint32_t partition, uint32_t begin, size_t 
     int code = self->coded ? coded_centres_find(self->coded, partition, begin, count,
                                                 self->label + done, self->d2 + done, error)
                            : find_directly(self, partition, begin, done, error);
-    self->block_values = self->coded ? coded_centres_rows(self->coded) : self->rows.values;
+    self->block_vector = self->coded ? coded_centres_rows(self->coded) : NULL;
     for (size_t i = 0; i < count && !code; i++) {
         if (self->block_label[i] == SLOT_NONE)
             code = error_set(error, ERR_PROTOCOL,

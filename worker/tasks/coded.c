@@ -12,7 +12,7 @@ static void *aligned(size_t count, size_t size)
     return aligned_alloc(CACHE_LINE, (count * size / CACHE_LINE + 1) * CACHE_LINE);
 }
 
-int coded_init(coded_t *self, size_t capacity, const codes_view_t *view, int with_values,
+int coded_init(coded_t *self, size_t capacity, const codes_view_t *view, int with_vectors,
                error_t *error)
 {
     size_t dimension = view->codes.dimension, width = view->codes.width;
@@ -28,10 +28,13 @@ int coded_init(coded_t *self, size_t capacity, const codes_view_t *view, int wit
     self->whole = aligned(capacity, sizeof *self->whole);
     self->residual_head = aligned(capacity, sizeof *self->residual_head);
     self->residual = aligned(capacity, sizeof *self->residual);
-    if (with_values)
-        self->values = aligned(capacity * dimension, sizeof *self->values);
+    if (with_vectors) {
+        self->vector = malloc((capacity + 1) * sizeof *self->vector);
+        self->room = aligned(capacity * dimension, sizeof *self->room);
+    }
     if (self->place && self->slot && self->rows && self->codes && self->sum && self->square &&
-        self->whole && self->residual_head && self->residual && (!with_values || self->values))
+        self->whole && self->residual_head && self->residual &&
+        (!with_vectors || (self->vector && self->room)))
         return OK;
     coded_clear(self);
     return error_set(error, ERR_MEMORY, "no memory for %zu vectors of %zu dimensions", capacity,
@@ -49,7 +52,8 @@ void coded_clear(coded_t *self)
     free(self->whole);
     free(self->residual_head);
     free(self->residual);
-    free(self->values);
+    free(self->vector);
+    free(self->room);
     *self = (coded_t){0};
 }
 
@@ -67,10 +71,9 @@ int coded_read(coded_t *self, const codes_view_t *view, const task_state_t *stat
         self->square[i] = kernel->dot(codes, codes, view->codes.head);
         self->whole[i] = kernel->dot(codes, codes, self->width);
     }
-    if (!self->values)
+    if (!self->vector)
         return OK;
-    return flat_index_read_list(state->context->index, self->rows, self->count, self->values,
-                                error);
+    return task_state_find(state, self->rows, self->count, self->room, self->vector, error);
 }
 
 void coded_sum(coded_t *self, const codes_view_t *view)

@@ -17,11 +17,12 @@ typedef struct {
     int32_t *whole;  /* of all codes */
     float *residual_head;
     float *residual;
-    float *values; /* count x dimension, 64-byte aligned; NULL when not wanted */
+    const float **vector; /* NULL when not wanted */
+    float *room;          /* for those that are not kept elsewhere */
     uint32_t *rows;
 } coded_t;
 
-int coded_init(coded_t *self, size_t capacity, const codes_view_t *view, int with_values,
+int coded_init(coded_t *self, size_t capacity, const codes_view_t *view, int with_vectors,
                error_t *error);
 void coded_clear(coded_t *self);
 

@@ -163,7 +163,8 @@ static coded_t part_of(const coded_t *rows, size_t first)
     part.whole += first;
     part.residual_head += first;
     part.residual += first;
-    part.values += first * rows->dimension;
+    part.vector += first;
+    part.room += first * rows->dimension;
     return part;
 }
 
@@ -180,8 +181,7 @@ static void measure(search_t *self, size_t row, uint32_t centre)
     const coded_centres_t *task = self->task;
     size_t dimension = self->rows.dimension;
     float d2 = compute_dist2(task->state->context->compute)
-                   ->one(self->rows.values + row * dimension, task->centre + centre * dimension,
-                         dimension);
+                   ->one(self->rows.vector[row], task->centre + centre * dimension, dimension);
     if (d2 < self->d2[row] || (d2 == self->d2[row] && centre < self->label[row])) {
         self->d2[row] = d2;
         self->label[row] = centre;
@@ -254,7 +254,8 @@ static void search(search_t *self)
     for (size_t first = 0; first < task->count; first += INT8_COLUMNS) {
         size_t width = panel_width(task, first);
         uint64_t there = width < INT8_COLUMNS ? ((uint64_t)1 << width) - 1 : UINT64_MAX;
-        task->kernel->screen(&rows, panel_of(task, first), task->start + first, self->limit, mask);
+        const int8_bounds_t bounds = {self->limit, NULL, NULL, task->start + first};
+        task->kernel->screen(&rows, panel_of(task, first), &bounds, mask);
         for (size_t row = 0; row < self->rows.count; row++)
             if (mask[row] & there)
                 visit(self, row, first, mask[row] & there);
@@ -319,7 +320,7 @@ int coded_centres_find(coded_centres_t *self, uint32_t partition, uint32_t begin
     return code_of_threads(self, error);
 }
 
-const float *coded_centres_rows(const coded_centres_t *self) { return self->rows.values; }
+const float *const *coded_centres_rows(const coded_centres_t *self) { return self->rows.vector; }
 
 /* ---- a task ---- */
 

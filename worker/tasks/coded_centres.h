@@ -26,7 +26,7 @@ void coded_centres_destroy(coded_centres_t **self);
  * number within the partition; SLOT_NONE when no centre is at a finite distance. */
 int coded_centres_find(coded_centres_t *self, uint32_t partition, uint32_t begin, size_t count,
                        uint32_t *label, float *d2, error_t *error);
-/* The vectors of the rows of the last find, count x dimension. */
-const float *coded_centres_rows(const coded_centres_t *self);
+/* Where the vectors of the rows of the last find are. */
+const float *const *coded_centres_rows(const coded_centres_t *self);
 
 #endif

@@ -99,9 +99,8 @@ static void encode_rows(void *context, size_t item, uint32_t thread)
     float *images = values + ITEM_ROWS * codes->dimension;
     if (self->code_of_thread[thread] || task_state_stopped(self->state))
         return;
-    self->code_of_thread[thread] =
-        flat_index_read_list(self->state->context->index, self->rows + first, rows, values,
-                             &self->error_of_thread[thread]);
+    self->code_of_thread[thread] = task_state_copy(self->state, self->rows + first, rows, values,
+                                                   &self->error_of_thread[thread]);
     if (self->code_of_thread[thread])
         return;
     self->product(values, rows, self->rotation.basis, codes->width, codes->dimension, images,

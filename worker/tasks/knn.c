@@ -122,7 +122,7 @@ int task_knn(task_state_t *state, uint8_t **payload, size_t *length, error_t *er
     if (code)
         return code;
     if (codes_view_given(state))
-        return task_knn_coded(state, slots, (size_t)k, payload, length, error);
+        return task_knn_coded(state, (size_t)k, payload, length, error);
     knn_t *self = calloc(1, sizeof *self);
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for a knn task");

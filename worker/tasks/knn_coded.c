@@ -1,280 +1,301 @@
-/* knn_coded.c - the k nearest neighbours by way of codes: the same lists as knn.c, sooner.
+/* knn_coded.c - the k nearest neighbours by way of codes: each pair is met once and serves both.
  *
- * Segments count places. A block of rows first looks at the places around each row, which are of
- * its own cell: the k-th nearest of those is a threshold that nothing of the answer is over. */
+ * Segments count places and come in twos: rows, and columns that begin with the rows or after them.
+ * A row meets the columns behind it, so a task has lists for both sides that hold what it saw; the
+ * best of all tasks' lists are the neighbours. How far a neighbour may be at most is known for every
+ * place before (near.c). */
 #include "proto/worker_message.h"
 #include "worker/tasks/code_sweep.h"
-#include "worker/tasks/nearest.h"
-#include "worker/tasks/select.h"
+#include "worker/tasks/shared_lists.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-#define NEAR_PANELS 4 /* on either side of a row's own */
-#define NEAR_COLUMNS ((2 * NEAR_PANELS + 1) * INT8_COLUMNS)
+#define MEASURED_AT_ONCE 128
+
+/* Two segments: a rectangle of pairs, or what is right of the diagonal. */
+typedef struct {
+    uint32_t partition;
+    band_t rows;
+    band_t columns;
+    size_t first_list; /* of the rows; those of the columns that are no rows follow */
+} patch_t;
 
 typedef struct {
     task_state_t *state;
     codes_view_t view;
+    columns_t *near;
+    const float *bound; /* by place */
     size_t k;
+    patch_t *patches;
+    size_t patch_count;
+    const patch_t *patch; /* the one at work */
     coded_t rows;
     band_t bands[CODE_BLOCK_ROWS];
-    float threshold[CODE_BLOCK_ROWS];
-    band_t columns; /* what is left to read, the block's own cells first */
-    band_t earlier; /* and then these */
+    band_t columns; /* what is left to read */
     code_sweep_t *sweep;
-    uint8_t *panels; /* the block's own, packed */
-    uint32_t *neighbour;
-    float *d2;
-    uint32_t *block_neighbour; /* where the block's lists stand in the results */
-    float *block_d2;
+    size_t places;
+    shared_lists_t *lists; /* of all places */
 } knn_t;
+
+static size_t patch_places(const patch_t *patch)
+{
+    uint32_t rows_end = patch->rows.end, columns_begin = patch->columns.begin;
+    uint32_t begin = columns_begin > rows_end ? columns_begin : rows_end;
+    size_t beside = patch->columns.end > begin ? patch->columns.end - begin : 0;
+    return rows_end - patch->rows.begin + beside;
+}
+
+static size_t list_of(const patch_t *patch, uint32_t place)
+{
+    size_t rows = patch->rows.end - patch->rows.begin;
+    if (place < patch->rows.end)
+        return patch->first_list + (place - patch->rows.begin);
+    uint32_t begin =
+        patch->columns.begin > patch->rows.end ? patch->columns.begin : patch->rows.end;
+    return patch->first_list + rows + (place - begin);
+}
+
+/* ---- the sweep's visitor ---- */
 
 static void next(void *context, coded_t *tile)
 {
     knn_t *self = context;
-    if (self->columns.begin == self->columns.end) {
-        self->columns = self->earlier;
-        self->earlier.begin = self->earlier.end;
-    }
     size_t left = self->columns.end - self->columns.begin;
     tile->count = left < CODE_TILE ? left : CODE_TILE;
     for (size_t i = 0; i < tile->count; i++)
         tile->place[i] = self->columns.begin++;
 }
 
-static int in_band(const knn_t *self, size_t row, uint32_t place)
+static float row_wants(void *context, size_t row)
 {
-    return place >= self->bands[row].begin && place < self->bands[row].end &&
-           place != self->rows.place[row];
+    const knn_t *self = context;
+    return shared_lists_wants(self->lists, list_of(self->patch, self->rows.place[row]));
 }
 
-static float measure(const knn_t *self, size_t row, const float *other)
+static float column_wants(void *context, uint32_t place)
 {
-    size_t dimension = self->rows.dimension;
-    return compute_dist2(self->state->context->compute)
-        ->one(self->rows.values + row * dimension, other, dimension);
+    const knn_t *self = context;
+    return shared_lists_wants(self->lists, list_of(self->patch, place));
 }
 
-static void visit(void *context, size_t row, const coded_t *tile, size_t first, uint64_t mask,
-                  uint32_t thread)
+/* Nothing is nearer than 0: lists full of duplicates take smaller slots only. */
+static int may_want(void *context, size_t row, const coded_t *tile, size_t column)
 {
-    knn_t *self = context;
-    float *d2 = self->block_d2 + row * self->k;
-    uint32_t *slots = self->block_neighbour + row * self->k;
-    float *farthest = d2 + self->k - 1;
-    int changed = 0;
-    (void)thread;
-    for (; mask; mask &= mask - 1) {
-        size_t column = first + (size_t)__builtin_ctzll(mask);
-        /* Nothing is nearer than 0: a list full of duplicates takes smaller slots only. */
-        if (!in_band(self, row, tile->place[column]) ||
-            (*farthest == 0 && tile->slot[column] > slots[self->k - 1]) ||
-            code_sweep_apart(self->sweep, row, tile, column))
-            continue;
-        float distance = measure(self, row, tile->values + column * self->rows.dimension);
-        changed |= nearest_offer(d2, slots, self->k, distance, tile->slot[column]);
-    }
-    if (changed && *farthest < self->threshold[row]) {
-        self->threshold[row] = *farthest;
-        code_sweep_settle(self->sweep, row, *farthest);
-    }
+    const knn_t *self = context;
+    size_t of_row = list_of(self->patch, self->rows.place[row]);
+    size_t of_column = list_of(self->patch, tile->place[column]);
+    return shared_lists_would_take(self->lists, of_row, 0, tile->slot[column]) ||
+           shared_lists_would_take(self->lists, of_column, 0, self->rows.slot[row]);
 }
-
-/* ---- first thresholds ---- */
 
 typedef struct {
-    int32_t scores[INT8_COLUMNS * INT8_COLUMNS];
-    float far[INT8_COLUMNS][NEAR_COLUMNS]; /* squared steps between heads; INFINITY not eligible */
-    float copy[NEAR_COLUMNS];
-} near_t;
+    size_t list[2]; /* of the row, of the column */
+    uint32_t slot[2];
+} offer_t;
 
-static void score_panel(const knn_t *self, size_t group, size_t panel, size_t at, near_t *near)
+static void measure(const knn_t *self, const float *const *a, const float *const *b,
+                    const offer_t *offers, size_t count)
 {
-    size_t first = group * INT8_COLUMNS;
-    size_t rows = self->rows.count - first < INT8_COLUMNS ? self->rows.count - first : INT8_COLUMNS;
-    size_t head = self->view.codes.head;
-    const int8_rows_t of_rows = {self->rows.codes + first * self->rows.width, self->rows.width,
-                                 rows, head, self->rows.sum + first};
-    compute_int8(self->state->context->compute)
-        ->scores(&of_rows, self->panels + panel * INT8_PANEL_BYTES(head), near->scores);
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t c = 0; c < INT8_COLUMNS; c++) {
-            size_t column = panel * INT8_COLUMNS + c;
-            float *far = &near->far[r][at + c];
-            *far = INFINITY;
-            if (column < self->rows.count && in_band(self, first + r, self->rows.place[column]))
-                *far = (float)(self->rows.square[first + r] + self->rows.square[column] -
-                               2 * near->scores[r * INT8_COLUMNS + c]);
+    float d2[MEASURED_AT_ONCE];
+    compute_dist2(self->state->context->compute)->pairs(a, b, count, self->rows.dimension, d2);
+    for (size_t i = 0; i < count; i++) {
+        shared_lists_offer(self->lists, offers[i].list[0], d2[i], offers[i].slot[1]);
+        shared_lists_offer(self->lists, offers[i].list[1], d2[i], offers[i].slot[0]);
+    }
+}
+
+static void visit(void *context, const coded_t *tile, const code_pair_t *pairs, size_t count,
+                  uint32_t thread)
+{
+    const knn_t *self = context;
+    const float *a[MEASURED_AT_ONCE], *b[MEASURED_AT_ONCE];
+    offer_t offers[MEASURED_AT_ONCE];
+    size_t held = 0;
+    (void)thread;
+    for (size_t i = 0; i < count; i++) {
+        size_t row = pairs[i].row, column = pairs[i].column;
+        offer_t *offer = &offers[held];
+        *offer = (offer_t){{list_of(self->patch, self->rows.place[row]),
+                            list_of(self->patch, tile->place[column])},
+                           {self->rows.slot[row], tile->slot[column]}};
+        a[held] = self->rows.vector[row];
+        b[held] = tile->vector[column];
+        held++;
+        if (held == MEASURED_AT_ONCE || i + 1 == count) {
+            measure(self, a, b, offers, held);
+            held = 0;
         }
     }
 }
 
-/* The largest canonical distance to k places that look near. */
-static float threshold_of(const knn_t *self, size_t row, const float *far, size_t count,
-                          size_t first_column, float *copy)
+/* ---- patches ---- */
+
+static double farthest_of(const knn_t *self, band_t places, double farthest)
 {
-    if (count < self->k)
-        return INFINITY;
-    memcpy(copy, far, count * sizeof *copy);
-    float limit = select_rank(copy, count, self->k - 1);
-    if (isinf(limit))
-        return INFINITY;
-    float largest = 0;
-    size_t taken = 0;
-    for (size_t i = 0; i < count && taken < self->k; i++) {
-        if (far[i] > limit)
-            continue;
-        float d2 =
-            measure(self, row, self->rows.values + (first_column + i) * self->rows.dimension);
-        largest = d2 > largest || isnan(d2) ? d2 : largest;
-        taken++;
+    for (uint32_t place = places.begin; place < places.end; place++) {
+        float wants = shared_lists_wants(self->lists, list_of(self->patch, place));
+        double radius = code_sweep_radius(&self->view, place, wants);
+        farthest = radius > farthest ? radius : farthest;
     }
-    return isnan(largest) ? INFINITY : largest;
+    return farthest;
 }
 
-static void find_thresholds(void *context, size_t group, uint32_t thread)
+/* Rows from `begin` on, with the columns behind each. */
+static int run_block(knn_t *self, uint32_t begin, size_t count, error_t *error)
 {
-    knn_t *self = context;
-    near_t *near = malloc(sizeof *near);
-    (void)thread;
-    if (!near)
-        return; /* without thresholds the rows take longer, and get the same lists */
-    size_t panels = (self->rows.count + INT8_COLUMNS - 1) / INT8_COLUMNS;
-    size_t begin = group < NEAR_PANELS ? 0 : group - NEAR_PANELS;
-    size_t end = group + NEAR_PANELS + 1 < panels ? group + NEAR_PANELS + 1 : panels;
-    for (size_t panel = begin; panel < end; panel++)
-        score_panel(self, group, panel, (panel - begin) * INT8_COLUMNS, near);
-    size_t count = (end - begin) * INT8_COLUMNS;
-    for (size_t r = 0; r < INT8_COLUMNS && group * INT8_COLUMNS + r < self->rows.count; r++) {
-        size_t row = group * INT8_COLUMNS + r;
-        self->threshold[row] =
-            threshold_of(self, row, near->far[r], count, begin * INT8_COLUMNS, near->copy);
-    }
-    free(near);
-}
-
-static void pack_panel(void *context, size_t panel, uint32_t thread)
-{
-    knn_t *self = context;
-    size_t head = self->view.codes.head;
-    size_t first = panel * INT8_COLUMNS;
-    size_t left = self->rows.count - first;
-    const int8_rows_t columns = {self->rows.codes + first * self->rows.width, self->rows.width,
-                                 left < INT8_COLUMNS ? left : INT8_COLUMNS, head, NULL};
-    (void)thread;
-    compute_int8(self->state->context->compute)
-        ->pack(&columns, self->panels + panel * INT8_PANEL_BYTES(head));
-}
-
-static void settle_early(knn_t *self)
-{
-    pool_t *pool = compute_pool(self->state->context->compute);
-    size_t panels = (self->rows.count + INT8_COLUMNS - 1) / INT8_COLUMNS;
-    for (size_t row = 0; row < self->rows.count; row++)
-        self->threshold[row] = INFINITY;
-    pool_run(pool, panels, pack_panel, self);
-    pool_run(pool, panels, find_thresholds, self);
-    for (size_t row = 0; row < self->rows.count; row++) {
-        if (self->threshold[row] < INFINITY)
-            code_sweep_settle(self->sweep, row, self->threshold[row]);
-    }
-}
-
-/* ---- blocks ---- */
-
-static int run_block(knn_t *self, uint32_t partition, uint32_t begin, size_t count, size_t done,
-                     error_t *error)
-{
-    const code_visitor_t visitor = {next, visit, self};
+    const patch_t *patch = self->patch;
+    const code_visitor_t visitor = {next, row_wants, column_wants, may_want, visit, self};
     self->rows.count = count;
     for (size_t i = 0; i < count; i++) {
-        self->rows.place[i] = begin + (uint32_t)i;
-        self->bands[i] = plan_view_band(&self->state->plan, partition, begin + (uint32_t)i);
+        uint32_t place = begin + (uint32_t)i;
+        band_t band = plan_view_band(&self->state->plan, patch->partition, place);
+        self->rows.place[i] = place;
+        self->bands[i] = (band_t){place + 1, band.end};
     }
     int code = coded_read(&self->rows, &self->view, self->state, error);
     if (code)
         return code;
     coded_sum(&self->rows, &self->view);
-    self->columns = (band_t){begin, self->bands[count - 1].end};
-    self->earlier = (band_t){self->bands[0].begin, begin};
-    self->block_neighbour = self->neighbour + done * self->k;
-    self->block_d2 = self->d2 + done * self->k;
-    for (size_t i = 0; i < count * self->k; i++) {
-        self->block_neighbour[i] = SLOT_NONE;
-        self->block_d2[i] = INFINITY;
-    }
-    code_sweep_rows(self->sweep, &self->rows, self->bands);
-    settle_early(self);
-    return code_sweep_run(self->sweep, &visitor, error);
+    self->columns = patch->columns;
+    if (self->columns.begin < begin)
+        self->columns.begin = begin;
+    if (self->columns.end > self->bands[count - 1].end)
+        self->columns.end = self->bands[count - 1].end;
+    if (self->columns.begin >= self->columns.end)
+        return OK;
+    double farthest = farthest_of(self, (band_t){begin, begin + (uint32_t)count}, 0);
+    farthest = farthest_of(self, self->columns, farthest);
+    return code_sweep_run(self->sweep, &self->rows, self->bands, farthest, &visitor, error);
 }
 
-static int run_segments(knn_t *self, error_t *error)
+static int run_patches(knn_t *self, error_t *error)
 {
-    const task_t *task = self->state->task;
-    size_t done = 0;
     int code = OK;
-    for (uint32_t s = 0; s < task->segment_count && !code; s++) {
-        const segment_t *segment = &task->segments[s];
-        uint32_t begin = segment->begin;
-        while (begin < segment->end && !code) {
-            uint32_t left = segment->end - begin;
+    for (size_t i = 0; i < self->patch_count && !code; i++) {
+        self->patch = &self->patches[i];
+        uint32_t begin = self->patch->rows.begin;
+        while (begin < self->patch->rows.end && !code) {
+            uint32_t left = self->patch->rows.end - begin;
             uint32_t count = left < CODE_BLOCK_ROWS ? left : CODE_BLOCK_ROWS;
-            code = run_block(self, segment->partition, begin, count, done, error);
+            code = run_block(self, begin, count, error);
             begin += count;
-            done += count;
         }
     }
     return code;
 }
 
-static int prepare(knn_t *self, size_t places, error_t *error)
+/* ---- the task ---- */
+
+static int read_patches(knn_t *self, error_t *error)
 {
-    size_t rows = places < CODE_BLOCK_ROWS ? places : CODE_BLOCK_ROWS;
-    if (places > WORKER_PAYLOAD_LIMIT / (sizeof *self->neighbour + sizeof *self->d2) / self->k)
-        return error_set(error, ERR_TOO_LARGE,
-                         "%zu neighbours of %zu slots are too many for a task", self->k, places);
-    int code = codes_view_open(&self->view, self->state, error);
-    if (code)
-        return code;
-    size_t panels = (rows + INT8_COLUMNS - 1) / INT8_COLUMNS;
-    self->neighbour = malloc((places * self->k + 1) * sizeof *self->neighbour);
-    self->d2 = malloc((places * self->k + 1) * sizeof *self->d2);
-    self->panels = aligned_alloc(64, (panels + 1) * INT8_PANEL_BYTES(self->view.codes.head));
-    if (!self->neighbour || !self->d2 || !self->panels)
-        return error_set(error, ERR_MEMORY, "no memory for %zu neighbours of %zu slots", self->k,
-                         places);
-    code = code_sweep_new(self->state, &self->view, 1, &self->sweep, error);
-    return code ? code : coded_init(&self->rows, rows, &self->view, 1, error);
+    const task_t *task = self->state->task;
+    self->patch_count = task->segment_count / 2;
+    self->patches = malloc((self->patch_count + 1) * sizeof *self->patches);
+    if (!self->patches)
+        return error_set(error, ERR_MEMORY, "no memory for %zu segments", self->patch_count);
+    for (size_t i = 0; i < self->patch_count; i++) {
+        const segment_t *rows = &task->segments[2 * i], *columns = rows + 1;
+        if (rows->partition != columns->partition ||
+            (columns->begin != rows->begin && columns->begin < rows->end))
+            return error_set(error, ERR_PROTOCOL, "rows %u to %u do not go with columns %u to %u",
+                             rows->begin, rows->end, columns->begin, columns->end);
+        patch_t *patch = &self->patches[i];
+        *patch = (patch_t){rows->partition,
+                           {rows->begin, rows->end},
+                           {columns->begin, columns->end},
+                           self->places};
+        self->places += patch_places(patch);
+    }
+    return task->segment_count % 2 == 0
+               ? OK
+               : error_set(error, ERR_PROTOCOL, "%u segments: rows without columns",
+                           task->segment_count);
 }
 
-static int write_payload(const knn_t *self, size_t places, uint8_t **payload, size_t *length,
-                         error_t *error)
+static int make_lists(knn_t *self, error_t *error)
 {
-    columns_writer_t *writer = columns_writer_new("knn");
-    columns_put(writer, "neighbour", COLUMN_U32, self->neighbour, places * self->k);
-    columns_put(writer, "d2", COLUMN_F32, self->d2, places * self->k);
+    if (self->places > WORKER_PAYLOAD_LIMIT / sizeof(uint64_t) / self->k)
+        return error_set(error, ERR_TOO_LARGE,
+                         "%zu neighbours of %zu slots are too many for a task", self->k,
+                         self->places);
+    int code = shared_lists_new(self->places, self->k, &self->lists, error);
+    for (size_t i = 0; i < self->patch_count && !code; i++) {
+        const patch_t *patch = &self->patches[i];
+        for (uint32_t place = patch->rows.begin; place < patch->rows.end; place++)
+            shared_lists_bound(self->lists, list_of(patch, place), self->bound[place]);
+        for (uint32_t place = patch->columns.begin; place < patch->columns.end; place++)
+            shared_lists_bound(self->lists, list_of(patch, place), self->bound[place]);
+    }
+    return code;
+}
+
+static int prepare(knn_t *self, error_t *error)
+{
+    const void *bound;
+    size_t most = 0;
+    int code = codes_view_open(&self->view, self->state, error);
+    if (!code)
+        code = task_state_input(self->state, "near", &self->near, error);
+    if (!code)
+        code = columns_get(self->near, "bound", COLUMN_F32, self->view.places, &bound, NULL, error);
+    if (code)
+        return code;
+    self->bound = bound;
+    code = read_patches(self, error);
+    if (!code)
+        code = make_lists(self, error);
+    if (!code)
+        code = code_sweep_new(self->state, &self->view, 1, &self->sweep, error);
+    for (size_t i = 0; i < self->patch_count; i++) {
+        size_t rows = self->patches[i].rows.end - self->patches[i].rows.begin;
+        most = rows > most ? rows : most;
+    }
+    most = most < CODE_BLOCK_ROWS ? most : CODE_BLOCK_ROWS;
+    return code ? code : coded_init(&self->rows, most, &self->view, 1, error);
+}
+
+static int write_payload(const knn_t *self, uint8_t **payload, size_t *length, error_t *error)
+{
+    uint32_t *count = malloc((self->places + 1) * sizeof *count);
+    size_t entries = 0;
+    for (size_t i = 0; i < self->places && count; i++)
+        entries += count[i] = shared_lists_count(self->lists, i);
+    uint32_t *neighbour = malloc((entries + 1) * sizeof *neighbour);
+    float *d2 = malloc((entries + 1) * sizeof *d2);
+    columns_writer_t *writer = NULL;
+    if (count && neighbour && d2) {
+        size_t at = 0;
+        for (size_t i = 0; i < self->places; i++)
+            for (size_t e = 0; e < count[i]; e++, at++)
+                shared_lists_entry(self->lists, i, e, &d2[at], &neighbour[at]);
+        writer = columns_writer_new("knn_part");
+        columns_put(writer, "count", COLUMN_U32, count, self->places);
+        columns_put(writer, "neighbour", COLUMN_U32, neighbour, entries);
+        columns_put(writer, "d2", COLUMN_F32, d2, entries);
+    }
+    free(count);
+    free(neighbour);
+    free(d2);
     return columns_writer_finish(&writer, payload, length, error);
 }
 
-int task_knn_coded(task_state_t *state, size_t places, size_t k, uint8_t **payload, size_t *length,
-                   error_t *error)
+int task_knn_coded(task_state_t *state, size_t k, uint8_t **payload, size_t *length, error_t *error)
 {
     knn_t *self = calloc(1, sizeof *self);
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for a knn task");
     self->state = state;
     self->k = k;
-    int code = prepare(self, places, error);
+    int code = prepare(self, error);
     if (!code)
-        code = run_segments(self, error);
+        code = run_patches(self, error);
     if (!code)
-        code = write_payload(self, places, payload, length, error);
-    free(self->neighbour);
-    free(self->d2);
-    free(self->panels);
+        code = write_payload(self, payload, length, error);
+    free(self->patches);
     coded_clear(&self->rows);
     code_sweep_destroy(&self->sweep);
+    shared_lists_destroy(&self->lists);
+    columns_close(&self->near);
     codes_view_close(&self->view);
     free(self);
     return code;

@@ -8,8 +8,8 @@ typedef struct {
     codes_view_t view;
     code_sweep_t *sweep;
     coded_t rows;
-    float *vectors; /* one a thread: few columns are measured, so they are read one by one */
-    int *failed;    /* a thread's first error */
+    float *room; /* one vector a thread: few columns are measured, so they are read one by one */
+    int *failed; /* a thread's first error */
     error_t *errors;
 } coded_search_t;
 
@@ -26,12 +26,11 @@ static void next(void *context, coded_t *tile)
 }
 
 /* What an edge to the column weighs at least; INFINITY when there can be none. */
-static float least_weight(const reach_t *reach, size_t row, uint32_t place, uint32_t slot)
+static float least_weight(const reach_t *reach, size_t row, uint32_t slot)
 {
     const reach_in_t *in = &reach->in;
     uint32_t query = reach->slots[row];
-    if (in->component[slot] == in->component[query] || place < reach->bands[row].begin ||
-        place >= reach->bands[row].end)
+    if (in->component[slot] == in->component[query])
         return INFINITY;
     return fmaxf(in->core[slot], in->core[query]);
 }
@@ -40,32 +39,48 @@ static float measure(coded_search_t *self, size_t row, uint32_t index_row, uint3
 {
     const task_context_t *context = self->reach->state->context;
     size_t dimension = self->rows.dimension;
-    float *vector = self->vectors + thread * dimension;
-    if (flat_index_read(context->index, index_row, 1, vector, &self->errors[thread])) {
+    const float *vector;
+    if (task_state_find(self->reach->state, &index_row, 1, self->room + thread * dimension, &vector,
+                        &self->errors[thread])) {
         self->failed[thread] = 1;
         return INFINITY;
     }
-    return compute_dist2(context->compute)
-        ->one(self->rows.values + row * dimension, vector, dimension);
+    return compute_dist2(context->compute)->one(self->rows.vector[row], vector, dimension);
 }
 
-static void visit(void *context, size_t row, const coded_t *tile, size_t first, uint64_t mask,
+static float row_wants(void *context, size_t row)
+{
+    return ((const coded_search_t *)context)->reach->best[row];
+}
+
+static float column_wants(void *context, uint32_t place)
+{
+    (void)context;
+    (void)place;
+    return CODE_WANTS_NONE;
+}
+
+static int may_want(void *context, size_t row, const coded_t *tile, size_t column)
+{
+    const reach_t *reach = ((const coded_search_t *)context)->reach;
+    uint32_t slot = tile->slot[column];
+    return reach_better(reach, row, least_weight(reach, row, slot), slot);
+}
+
+static void visit(void *context, const coded_t *tile, const code_pair_t *pairs, size_t count,
                   uint32_t thread)
 {
     coded_search_t *self = context;
     reach_t *reach = self->reach;
-    for (; mask; mask &= mask - 1) {
-        size_t column = first + (size_t)__builtin_ctzll(mask);
+    for (size_t i = 0; i < count; i++) {
+        size_t row = pairs[i].row, column = pairs[i].column;
         uint32_t slot = tile->slot[column];
-        float least = least_weight(reach, row, tile->place[column], slot);
-        if (!reach_better(reach, row, least, slot) ||
-            code_sweep_apart(self->sweep, row, tile, column))
+        float least = least_weight(reach, row, slot);
+        if (!reach_better(reach, row, least, slot))
             continue;
         float weight = fmaxf(measure(self, row, tile->rows[column], thread), least);
         if (!reach_better(reach, row, weight, slot))
             continue;
-        if (weight < reach->best[row])
-            code_sweep_settle(self->sweep, row, weight);
         reach->best[row] = weight;
         reach->best_slot[row] = slot;
     }
@@ -79,7 +94,7 @@ static void coded_close(void **search)
     code_sweep_destroy(&self->sweep);
     coded_clear(&self->rows);
     codes_view_close(&self->view);
-    free(self->vectors);
+    free(self->room);
     free(self->failed);
     free(self->errors);
     free(self);
@@ -94,10 +109,10 @@ static int coded_open(reach_t *reach, void **search, error_t *error)
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for a reach task");
     self->reach = reach;
-    self->vectors = malloc(threads * reach->state->dimension * sizeof *self->vectors);
+    self->room = malloc(threads * reach->state->dimension * sizeof *self->room);
     self->failed = calloc(threads, sizeof *self->failed);
     self->errors = calloc(threads, sizeof *self->errors);
-    if (!self->vectors || !self->failed || !self->errors)
+    if (!self->room || !self->failed || !self->errors)
         return error_set(error, ERR_MEMORY, "no memory for %zu threads", threads);
     int code = codes_view_open(&self->view, reach->state, error);
     if (!code)
@@ -122,7 +137,8 @@ static int coded_block(void *search, error_t *error)
 {
     coded_search_t *self = search;
     reach_t *reach = self->reach;
-    const code_visitor_t visitor = {next, visit, self};
+    const code_visitor_t visitor = {next, row_wants, column_wants, may_want, visit, self};
+    double farthest = 0;
     self->rows.count = reach->count;
     for (size_t i = 0; i < reach->count; i++)
         self->rows.place[i] = self->view.place_of[reach->slots[i]];
@@ -130,12 +146,10 @@ static int coded_block(void *search, error_t *error)
     if (code)
         return code;
     coded_sum(&self->rows, &self->view);
-    code_sweep_rows(self->sweep, &self->rows, reach->bands);
-    for (size_t i = 0; i < reach->count; i++) {
-        if (reach->best[i] < INFINITY)
-            code_sweep_settle(self->sweep, i, reach->best[i]);
-    }
-    code = code_sweep_run(self->sweep, &visitor, error);
+    for (size_t i = 0; i < reach->count; i++)
+        farthest =
+            fmax(farthest, code_sweep_radius(&self->view, self->rows.place[i], reach->best[i]));
+    code = code_sweep_run(self->sweep, &self->rows, reach->bands, farthest, &visitor, error);
     return code ? code : first_failure(self, error);
 }
 

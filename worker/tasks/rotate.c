@@ -79,8 +79,7 @@ static int read_sample(rotate_t *self, error_t *error)
         return error_set(error, ERR_MEMORY, "no memory for a sample of %zu rows", self->count);
     for (size_t i = 0; i < self->count; i++)
         rows[i] = plan->rows[(uint64_t)i * plan->slots / self->count];
-    int code =
-        flat_index_read_list(self->state->context->index, rows, self->count, self->values, error);
+    int code = task_state_copy(self->state, rows, self->count, self->values, error);
     free(rows);
     return code;
 }

@@ -8,6 +8,7 @@
 
 #include "common/input/flat_index.h"
 #include "proto/task.h"
+#include "worker/tasks/kept_vectors.h"
 
 #include <stdatomic.h>
 
@@ -25,6 +26,7 @@ typedef struct {
     void *input_context;
     atomic_uint_fast64_t *work_done; /* grows to task->work */
     const atomic_int *stop;          /* non-zero: give up soon with ERR_CANCELLED */
+    kept_vectors_t *vectors;         /* of the index; NULL: they are read from it every time */
 } task_context_t;
 
 /* `payload` is malloc'd and the caller's. */

@@ -45,6 +45,20 @@ int task_state_slots(const task_state_t *state, size_t *count, error_t *error)
     return OK;
 }
 
+int task_state_find(const task_state_t *state, const uint32_t *rows, size_t count, float *room,
+                    const float **out, error_t *error)
+{
+    const task_context_t *context = state->context;
+    return kept_vectors_find(context->vectors, context->index, rows, count, room, out, error);
+}
+
+int task_state_copy(const task_state_t *state, const uint32_t *rows, size_t count, float *out,
+                    error_t *error)
+{
+    const task_context_t *context = state->context;
+    return kept_vectors_copy(context->vectors, context->index, rows, count, out, error);
+}
+
 int task_state_stopped(const task_state_t *state)
 {
     return state->context->stop && atomic_load(state->context->stop);

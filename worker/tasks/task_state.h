@@ -16,7 +16,7 @@ typedef struct {
 } task_state_t;
 
 /* One file a kind: knn.c, reach.c, seed.c, assign.c, summarise.c, silhouette.c, rotate.c, encode.c,
- * linkage.c, pairs.c. */
+ * linkage.c, pairs.c, near.c. */
 typedef int (*task_kind_fn)(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_knn(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_reach(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
@@ -29,8 +29,9 @@ int task_rotate(task_state_t *state, uint8_t **payload, size_t *length, error_t 
 int task_encode(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_pairs(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_linkage(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
+int task_near(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 /* knn.c and reach.c give these their work when the task has codes. */
-int task_knn_coded(task_state_t *state, size_t places, size_t k, uint8_t **payload, size_t *length,
+int task_knn_coded(task_state_t *state, size_t k, uint8_t **payload, size_t *length,
                    error_t *error);
 
 /* The input of that name, opened as a payload of that kind. ERR_PROTOCOL when the task has none. */
@@ -44,6 +45,12 @@ int task_state_whole(const task_state_t *state, const char *name, uint64_t low, 
 
 /* Slots in all segments, each checked to be a range of its partition. */
 int task_state_slots(const task_state_t *state, size_t *count, error_t *error);
+
+/* Vectors of the index by row, as kept_vectors.h has it. */
+int task_state_find(const task_state_t *state, const uint32_t *rows, size_t count, float *room,
+                    const float **out, error_t *error);
+int task_state_copy(const task_state_t *state, const uint32_t *rows, size_t count, float *out,
+                    error_t *error);
 
 int task_state_stopped(const task_state_t *state);
 int task_state_check_stop(const task_state_t *state, error_t *error); /* OK or ERR_CANCELLED */

@@ -6,6 +6,7 @@
 
 #include "worker/compute/basis.h"
 #include "worker/compute/codes.h"
+#include "worker/compute/int8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -178,12 +179,12 @@ static void numbers_that_are_none_rule_nothing_out(void **state)
     set_encode(&set);
     for (size_t v = 0; v < 2; v++) {
         assert_true(isinf(set.residual[v].head) && isinf(set.residual[v].whole));
-        assert_int_equal(codes_limit(&set.codes, 9, 0.1, set.residual[v].head, 0), INT32_MIN);
-        assert_true(codes_start(&set.codes, 9, set.residual[v].head, 0, 1) > 1 << 29);
+        assert_int_equal(codes_limit(&set.codes, 9, 0.1, set.residual[v].head, 0), -INT8_ROOM);
+        assert_int_equal(codes_start(&set.codes, 9, set.residual[v].head, 0, 1), INT8_ROOM);
         assert_false(codes_apart(&set.codes, INT32_MAX, 0.1, set.residual[v].whole, 0));
     }
     assert_int_equal(codes_limit(&set.codes, 9, codes_reach(&set.codes, INFINITY), 0.1f, 0),
-                     INT32_MIN);
+                     -INT8_ROOM);
     set_clear(&set);
     compute_destroy(&compute);
 }

@@ -98,18 +98,20 @@ typedef struct {
     uint32_t *neighbour;
     float *d2;
     float *core;
+    float *radius;
 } geometry_lists_t;
 
 static inline int compare_edges_plain(const void *x, const void *y) { return edge_compare(x, y); }
 
-/* min_samples - 1 <= k. */
-static inline geometry_lists_t geometry_lists(const geometry_t *self, uint32_t k,
-                                              uint32_t min_samples)
+/* min_samples - 1 <= k. With `within`, every other row's list ends at a radius beyond its core. */
+static inline geometry_lists_t geometry_lists_within(const geometry_t *self, uint32_t k,
+                                                     uint32_t min_samples, int within)
 {
     uint32_t n = self->count;
     geometry_lists_t out = {.neighbour = malloc(((size_t)n * k + 1) * sizeof(uint32_t)),
                             .d2 = malloc(((size_t)n * k + 1) * sizeof(float)),
-                            .core = malloc(((size_t)n + 1) * sizeof(float))};
+                            .core = malloc(((size_t)n + 1) * sizeof(float)),
+                            .radius = malloc(((size_t)n + 1) * sizeof(float))};
     edge_t *row = malloc(((size_t)n + 1) * sizeof *row);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t found = 0;
@@ -117,6 +119,10 @@ static inline geometry_lists_t geometry_lists(const geometry_t *self, uint32_t k
             if (j != i && geometry_d2(self, i, j) < INFINITY)
                 row[found++] = (edge_t){geometry_d2(self, i, j), j, 0};
         qsort(row, found, sizeof *row, compare_edges_plain);
+        uint32_t last = min_samples + i % 3;
+        out.radius[i] = within && i % 2 && last < found ? row[last].weight : INFINITY;
+        while (found > 0 && row[found - 1].weight > out.radius[i])
+            found--;
         for (uint32_t m = 0; m < k; m++) {
             out.neighbour[(size_t)i * k + m] = m < found ? row[m].a : SLOT_NONE;
             out.d2[(size_t)i * k + m] = m < found ? row[m].weight : INFINITY;
@@ -126,9 +132,21 @@ static inline geometry_lists_t geometry_lists(const geometry_t *self, uint32_t k
                                                 : INFINITY;
     }
     free(row);
-    out.lists = (neighbour_lists_t){
-        n, k, out.neighbour, out.d2, out.core, self->partition_count, self->partition_begin};
+    out.lists = (neighbour_lists_t){n,
+                                    k,
+                                    out.neighbour,
+                                    out.d2,
+                                    out.core,
+                                    within ? out.radius : NULL,
+                                    self->partition_count,
+                                    self->partition_begin};
     return out;
+}
+
+static inline geometry_lists_t geometry_lists(const geometry_t *self, uint32_t k,
+                                              uint32_t min_samples)
+{
+    return geometry_lists_within(self, k, min_samples, 0);
 }
 
 static inline void geometry_lists_clear(geometry_lists_t *self)
@@ -136,6 +154,7 @@ static inline void geometry_lists_clear(geometry_lists_t *self)
     free(self->neighbour);
     free(self->d2);
     free(self->core);
+    free(self->radius);
 }
 
 static inline edge_t geometry_edge(const geometry_t *self, const float *core, uint32_t i,

@@ -37,9 +37,11 @@ static void lay_down_and_take_up(const neighbour_lists_t *lists, boruvka_t **tre
     assert_int_equal(boruvka_run(*tree, NULL, NULL), OK);
 }
 
+/* Lists end at radii in one of three. */
 static grown_t grow(const geometry_t *geometry, uint32_t k, uint32_t min_samples, int restart)
 {
-    geometry_lists_t lists = geometry_lists(geometry, k, min_samples);
+    geometry_lists_t lists =
+        geometry_lists_within(geometry, k, min_samples, (k + min_samples) % 3 == 0);
     boruvka_t *tree = NULL;
     grown_t out = {0};
     assert_int_equal(boruvka_new(&lists.lists, NULL, &tree, NULL), OK);
@@ -257,6 +259,39 @@ static void a_stop_is_heeded(void **state)
     geometry_clear(&geometry);
 }
 
+/* What a radius cuts off is not taken for what is not there. */
+static void a_list_that_ends_at_its_radius_is_searched_beyond(void **state)
+{
+    (void)state;
+    random_t random = {9};
+    for (int i = 0; i < 100; i++) {
+        geometry_t geometry = geometry_grid(&random, 40, 2, 6, 0.5f);
+        geometry_lists_t whole = geometry_lists(&geometry, 39, 2);
+        geometry_lists_t within = geometry_lists_within(&geometry, 39, 2, 1);
+        boruvka_t *all = NULL, *some = NULL;
+        assert_int_equal(boruvka_new(&whole.lists, NULL, &all, NULL), OK);
+        assert_int_equal(boruvka_new(&within.lists, NULL, &some, NULL), OK);
+        assert_int_equal(boruvka_run(all, NULL, NULL), OK);
+        assert_int_equal(boruvka_run(some, NULL, NULL), OK);
+        assert_int_equal(boruvka_queries(all).count, 0); /* nothing is unlisted */
+        while (boruvka_queries(some).count > 0) {
+            answer_queries(&geometry, within.core, some);
+            assert_int_equal(boruvka_run(some, NULL, NULL), OK);
+        }
+        boruvka_state_t x = boruvka_state(all), y = boruvka_state(some);
+        assert_int_equal(x.forest_count, y.forest_count);
+        edge_sort(x.forest, x.forest_count);
+        edge_sort(y.forest, y.forest_count);
+        for (size_t e = 0; e < x.forest_count; e++)
+            assert_int_equal(edge_compare(&x.forest[e], &y.forest[e]), 0);
+        boruvka_destroy(&all);
+        boruvka_destroy(&some);
+        geometry_lists_clear(&whole);
+        geometry_lists_clear(&within);
+        geometry_clear(&geometry);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_row_with_too_few_neighbours_stays_alone),
         cmocka_unit_test(an_answer_that_cannot_be_true_is_refused),
         cmocka_unit_test(a_stored_forest_with_a_circle_is_refused),
+        cmocka_unit_test(a_list_that_ends_at_its_radius_is_searched_beyond),
         cmocka_unit_test(a_stop_is_heeded),
     };
     return cmocka_run_group_tests_name("boruvka", tests, NULL, NULL);

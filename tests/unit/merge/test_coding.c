@@ -86,6 +86,7 @@ static void a_large_job_goes_by_codes(void **state)
     assert_int_equal(run(self), OK);
     assert_int_equal(self->cluster.kinds[TASK_ROTATE], 1);
     assert_int_equal(self->cluster.kinds[TASK_ENCODE], 1);
+    assert_int_equal(self->cluster.kinds[TASK_NEAR], 1);
     assert_int_equal(self->cluster.kinds[TASK_KNN], 1);
     assert_int_equal(self->cluster.cluster_count, GROUPS);
 }
@@ -108,13 +109,13 @@ static void spoil(inline_cluster_t *cluster, const stage_t *stage, sha256_t *res
 
 static void a_result_that_is_not_there_names_its_task(void **state)
 {
-    static const task_kind_t KINDS[] = {TASK_ROTATE, TASK_ENCODE};
+    static const task_kind_t KINDS[] = {TASK_ROTATE, TASK_ENCODE, TASK_NEAR, TASK_KNN};
     fixture_t *self = *state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 4; i++) {
         self->cluster.hook = spoil;
         self->cluster.hook_context = (void *)(uintptr_t)&KINDS[i];
         assert_int_equal(run(self), ERR_NOT_FOUND);
-        assert_string_equal(self->error.field, "task:0");
+        assert_int_equal(strncmp(self->error.field, "task:", 5), 0);
         inline_cluster_clear(&self->cluster);
     }
 }
@@ -127,8 +128,10 @@ static void swap(inline_cluster_t *cluster, const stage_t *stage, sha256_t *resu
     size_t length;
     if (strcmp(task_kind_name(stage->kind), empty) != 0)
         return;
-    columns_writer_t *writer =
-        columns_writer_new(stage->kind == TASK_ROTATE ? "rotation" : "coded");
+    columns_writer_t *writer = columns_writer_new(stage->kind == TASK_ROTATE   ? "rotation"
+                                                  : stage->kind == TASK_ENCODE ? "coded"
+                                                  : stage->kind == TASK_NEAR   ? "bounds"
+                                                                               : "knn_part");
     assert_int_equal(columns_writer_finish(&writer, &bytes, &length, NULL), OK);
     assert_int_equal(spool_put(cluster->spool, INLINE_JOB, bytes, length, &results[0], NULL), OK);
     free(bytes);
@@ -136,13 +139,103 @@ static void swap(inline_cluster_t *cluster, const stage_t *stage, sha256_t *resu
 
 static void a_result_without_its_columns_names_its_task(void **state)
 {
-    static const char *const NAMES[] = {"rotate", "encode"};
+    static const char *const NAMES[] = {"rotate", "encode", "near", "knn"};
     fixture_t *self = *state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 4; i++) {
         self->cluster.hook = swap;
         self->cluster.hook_context = (void *)(uintptr_t)NAMES[i];
         assert_int_equal(run(self), ERR_NOT_FOUND);
         assert_string_equal(self->error.field, "task:0");
+        inline_cluster_clear(&self->cluster);
+    }
+}
+
+/* ---- parts that cannot be true ---- */
+
+typedef void (*harm_fn)(uint32_t *count, uint32_t *neighbour, float *d2);
+
+static void more_than_there_are(uint32_t *count, uint32_t *neighbour, float *d2)
+{
+    (void)neighbour;
+    (void)d2;
+    count[7]++;
+}
+
+static void more_than_k(uint32_t *count, uint32_t *neighbour, float *d2)
+{
+    (void)neighbour;
+    (void)d2;
+    count[0] = 32;
+}
+
+static void out_of_order(uint32_t *count, uint32_t *neighbour, float *d2)
+{
+    (void)count;
+    (void)neighbour;
+    d2[1] = d2[0] / 2;
+}
+
+static void its_own_neighbour(uint32_t *count, uint32_t *neighbour, float *d2)
+{
+    (void)d2;
+    for (uint32_t i = 0; i < count[0]; i++)
+        neighbour[i] = ITEMS + i;
+}
+
+static void twice_the_same(uint32_t *count, uint32_t *neighbour, float *d2)
+{
+    (void)count;
+    (void)d2;
+    neighbour[1] = neighbour[0];
+}
+
+static void no_neighbours(uint32_t *count, uint32_t *neighbour, float *d2)
+{
+    (void)neighbour;
+    (void)d2;
+    count[1] += count[0]; /* the sum stays right */
+    count[0] = 0;
+}
+
+/* Another "knn_part" in the place of the first. */
+static void put_harmed(inline_cluster_t *cluster, const stage_t *stage, sha256_t *results)
+{
+    const harm_fn *harm = cluster->hook_context;
+    uint8_t *bytes;
+    size_t length, places, entries;
+    columns_t *part;
+    const void *count, *neighbour, *d2;
+    if (stage->kind != TASK_KNN)
+        return;
+    assert_int_equal(spool_get(cluster->spool, INLINE_JOB, &results[0], &bytes, &length, NULL), OK);
+    assert_int_equal(columns_open(bytes, length, "knn_part", &part, NULL), OK);
+    assert_int_equal(columns_get(part, "count", COLUMN_U32, SIZE_MAX, &count, &places, NULL), OK);
+    assert_int_equal(
+        columns_get(part, "neighbour", COLUMN_U32, SIZE_MAX, &neighbour, &entries, NULL), OK);
+    assert_int_equal(columns_get(part, "d2", COLUMN_F32, entries, &d2, NULL, NULL), OK);
+    (*harm)((uint32_t *)(uintptr_t)count, (uint32_t *)(uintptr_t)neighbour, (float *)(uintptr_t)d2);
+    columns_writer_t *writer = columns_writer_new("knn_part");
+    columns_put(writer, "count", COLUMN_U32, count, places);
+    columns_put(writer, "neighbour", COLUMN_U32, neighbour, entries);
+    columns_put(writer, "d2", COLUMN_F32, d2, entries);
+    columns_close(&part);
+    free(bytes);
+    assert_int_equal(columns_writer_finish(&writer, &bytes, &length, NULL), OK);
+    assert_int_equal(spool_put(cluster->spool, INLINE_JOB, bytes, length, &results[0], NULL), OK);
+    free(bytes);
+}
+
+static void parts_that_cannot_be_true_are_refused(void **state)
+{
+    static const harm_fn HARMS[] = {more_than_there_are, more_than_k,    out_of_order,
+                                    its_own_neighbour,   twice_the_same, no_neighbours};
+    fixture_t *self = *state;
+    for (size_t i = 0; i < sizeof HARMS / sizeof *HARMS; i++) {
+        harm_fn harm = HARMS[i];
+        self->cluster.hook = put_harmed;
+        self->cluster.hook_context = &harm;
+        int code = run(self);
+        assert_true(code == ERR_NOT_FOUND || code == ERR_SHAPE);
         inline_cluster_clear(&self->cluster);
     }
 }
@@ -156,6 +249,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_result_without_its_columns_names_its_task, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(parts_that_cannot_be_true_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,7 @@ typedef struct {
     int32_t window[8];
     char path[64];
     flat_index_t *index;
+    kept_vectors_t *vectors; /* NULL: the index is read every time */
     compute_t *compute;
     fixture_input_t inputs[FIXTURE_INPUTS];
     size_t input_count;
@@ -230,6 +231,7 @@ static inline void fixture_clear(fixture_t *self)
     free(self->values);
     free(self->rows);
     free(self->day);
+    kept_vectors_destroy(&self->vectors);
     flat_index_close(&self->index);
     compute_destroy(&self->compute);
     if (self->path[0])
@@ -288,8 +290,8 @@ static inline int fixture_input(void *context, const sha256_t *sha256, const voi
 
 static inline int fixture_try(fixture_t *self, uint8_t **payload, size_t *length, error_t *error)
 {
-    const task_context_t context = {self->compute, self->index,      fixture_input,
-                                    self,          &self->work_done, &self->stop};
+    const task_context_t context = {self->compute,    self->index, fixture_input, self,
+                                    &self->work_done, &self->stop, self->vectors};
     atomic_store(&self->work_done, 0);
     return task_run(&self->task, &context, payload, length, error);
 }

@@ -1,7 +1,137 @@
 /* What is found by codes is what is found without, on friendly and on hostile geometry. */
 #include "coded_fixture.h"
 
-/* Lists by codes, brought from places to slots, are the plain ones to the last bit. */
+#include "worker/tasks/plan_view.h"
+
+/* Input "near": bounds within which at least `least` neighbours are, nothing for every 17th place. */
+static void put_near(fixture_t *self, uint32_t least)
+{
+    size_t length;
+    every_partition(self);
+    fixture_param(self, "k", least);
+    turn_to(self, TASK_NEAR, 4);
+    uint8_t *bytes = fixture_run(self, &length);
+    columns_t *bounds = fixture_result(bytes, length, "bounds");
+    const float *bound = fixture_column(bounds, "bound", COLUMN_F32, self->slots);
+    float *copy = malloc((self->slots + 1) * sizeof *copy);
+    for (uint32_t place = 0; place < self->slots; place++)
+        copy[place] = place % 17 == 16 ? INFINITY : bound[place];
+    columns_close(&bounds);
+    columns_writer_t *writer = columns_writer_new("near");
+    columns_put(writer, "bound", COLUMN_F32, copy, self->slots);
+    fixture_finish_input(self, "near", writer);
+    free(bytes);
+    free(copy);
+}
+
+typedef struct {
+    uint32_t k;
+    uint32_t *count; /* by place */
+    uint32_t *slot;  /* by place, k each */
+    float *d2;
+} lists_t;
+
+static lists_t lists_new(uint32_t places, uint32_t k)
+{
+    return (lists_t){k, calloc(places + 1, sizeof(uint32_t)),
+                     malloc(((size_t)places * k + 1) * sizeof(uint32_t)),
+                     malloc(((size_t)places * k + 1) * sizeof(float))};
+}
+
+static void lists_clear(lists_t *self)
+{
+    free(self->count);
+    free(self->slot);
+    free(self->d2);
+}
+
+/* The plain way to put an entry among the k best. */
+static void lists_add(lists_t *self, uint32_t place, float d2, uint32_t slot)
+{
+    uint32_t *slots = self->slot + (size_t)place * self->k;
+    float *distances = self->d2 + (size_t)place * self->k;
+    uint32_t at = self->count[place];
+    while (at > 0 && (d2 < distances[at - 1] || (d2 == distances[at - 1] && slot < slots[at - 1])))
+        at--;
+    if (at == self->k)
+        return;
+    if (self->count[place] < self->k)
+        self->count[place]++;
+    for (uint32_t m = self->count[place] - 1; m > at; m--) {
+        slots[m] = slots[m - 1];
+        distances[m] = distances[m - 1];
+    }
+    slots[at] = slot;
+    distances[at] = d2;
+}
+
+/* Rows [begin, end) with columns [from, to) of a partition, as a task of its own. */
+static void run_patch(fixture_t *self, lists_t *lists, uint32_t partition, band_t rows,
+                      band_t columns)
+{
+    size_t length, entries;
+    uint32_t beside = columns.begin > rows.end ? columns.begin : rows.end;
+    uint32_t places = rows.end - rows.begin + (columns.end > beside ? columns.end - beside : 0);
+    const void *slots;
+    self->task.segment_count = 0;
+    fixture_segment(self, partition, rows.begin, rows.end);
+    fixture_segment(self, partition, columns.begin, columns.end);
+    uint8_t *bytes = fixture_run(self, &length);
+    columns_t *part = fixture_result(bytes, length, "knn_part");
+    const uint32_t *count = fixture_column(part, "count", COLUMN_U32, places);
+    assert_int_equal(columns_get(part, "neighbour", COLUMN_U32, SIZE_MAX, &slots, &entries, NULL),
+                     OK);
+    const uint32_t *slot = slots;
+    const float *d2 = fixture_column(part, "d2", COLUMN_F32, entries);
+    for (uint32_t i = 0; i < places; i++) {
+        uint32_t rows_count = rows.end - rows.begin;
+        uint32_t place = i < rows_count ? rows.begin + i : beside + (i - rows_count);
+        for (uint32_t e = 0; e < count[i]; e++, entries--)
+            lists_add(lists, place, *d2++, *slot++);
+    }
+    assert_int_equal(entries, 0);
+    columns_close(&part);
+    free(bytes);
+}
+
+/* All pairs, in patches of several shapes. */
+static lists_t run_patches(fixture_t *self, uint32_t k)
+{
+    lists_t lists = lists_new(self->slots, k);
+    fixture_param(self, "k", k);
+    turn_to(self, TASK_KNN, 5);
+    for (uint32_t p = 0; p < self->partitions; p++) {
+        uint32_t begin = self->begin[p], end = self->begin[p + 1];
+        uint32_t middle = begin + (end - begin) * 2 / 5, late = end - (end - begin) / 7;
+        run_patch(self, &lists, p, (band_t){begin, middle}, (band_t){begin, late});
+        run_patch(self, &lists, p, (band_t){begin, middle}, (band_t){late, end});
+        run_patch(self, &lists, p, (band_t){middle, end}, (band_t){middle, end});
+    }
+    return lists;
+}
+
+/* With whole lists (least = k) they are the plain ones to the last bit; with fewer, what is within
+ * the bounds is. */
+static void check_lists(const fixture_t *self, const lists_t *lists, const uint32_t *slot,
+                        const float *d2, uint32_t least)
+{
+    uint32_t k = lists->k;
+    for (uint32_t place = 0; place < self->slots; place++) {
+        size_t at = (size_t)place * k, of = (size_t)slot_at(self, place) * k;
+        uint32_t count = lists->count[place], there = 0;
+        while (there < k && slot[of + there] != SLOT_NONE)
+            there++;
+        assert_true(count >= (there < least ? there : least));
+        if (least == k || place % 17 == 16)
+            assert_int_equal(count, there);
+        assert_memory_equal(lists->slot + at, slot + of, count * sizeof *slot);
+        assert_memory_equal(lists->d2 + at, d2 + of, count * sizeof *d2);
+        if (count && count < there) /* cut between two distances, not among equal ones */
+            assert_true(d2[of + count] > d2[of + count - 1]);
+    }
+}
+
+/* Lists by codes, brought from places to slots, are the plain ones. */
 static void check_neighbours(fixture_t *self, uint32_t k, uint32_t **slots_out, float **d2_out)
 {
     size_t length, count = (size_t)self->slots * k;
@@ -10,26 +140,19 @@ static void check_neighbours(fixture_t *self, uint32_t k, uint32_t **slots_out, 
     turn_to(self, TASK_KNN, 1);
     uint8_t *plain_bytes = fixture_run(self, &length);
     columns_t *plain = fixture_result(plain_bytes, length, "knn");
-    turn_to(self, TASK_KNN, 4);
-    uint8_t *coded_bytes = fixture_run(self, &length);
-    columns_t *coded = fixture_result(coded_bytes, length, "knn");
-    const uint32_t *plain_slot = fixture_column(plain, "neighbour", COLUMN_U32, count);
-    const uint32_t *coded_slot = fixture_column(coded, "neighbour", COLUMN_U32, count);
-    const float *plain_d2 = fixture_column(plain, "d2", COLUMN_F32, count);
-    const float *coded_d2 = fixture_column(coded, "d2", COLUMN_F32, count);
-    for (uint32_t place = 0; place < self->slots; place++) {
-        size_t at = (size_t)place * k, of = (size_t)slot_at(self, place) * k;
-        assert_memory_equal(coded_slot + at, plain_slot + of, k * sizeof *coded_slot);
-        assert_memory_equal(coded_d2 + at, plain_d2 + of, k * sizeof *coded_d2);
-    }
     *slots_out = malloc(count * sizeof **slots_out + 1);
     *d2_out = malloc(count * sizeof **d2_out + 1);
-    memcpy(*slots_out, plain_slot, count * sizeof **slots_out);
-    memcpy(*d2_out, plain_d2, count * sizeof **d2_out);
+    memcpy(*slots_out, fixture_column(plain, "neighbour", COLUMN_U32, count),
+           count * sizeof **slots_out);
+    memcpy(*d2_out, fixture_column(plain, "d2", COLUMN_F32, count), count * sizeof **d2_out);
     columns_close(&plain);
-    columns_close(&coded);
     free(plain_bytes);
-    free(coded_bytes);
+    for (uint32_t least = k; least > 0; least = least > 1 ? 1 : 0) {
+        put_near(self, least);
+        lists_t lists = run_patches(self, k);
+        check_lists(self, &lists, *slots_out, *d2_out, least);
+        lists_clear(&lists);
+    }
 }
 
 /* Components of slots that share a remainder, or all of a few neighbours; floors of all kinds. */
@@ -77,7 +200,7 @@ static void check_reach(fixture_t *self, uint32_t k, const float *d2, uint64_t s
 {
     size_t plain_length, coded_length;
     put_reach_in(self, k, d2, seed);
-    turn_to(self, TASK_REACH, 5);
+    turn_to(self, TASK_REACH, 6);
     uint8_t *coded = fixture_run(self, &coded_length);
     snprintf(self->task.inputs[3].name, sizeof self->task.inputs[3].name, "unused");
     uint8_t *plain = fixture_run(self, &plain_length);
@@ -163,6 +286,8 @@ static void every_back_end_gives_the_plain_answer(void **state)
             fixture_t fixture;
             made_init(&fixture, around_centres, 700, 192);
             fixture_compute(&fixture, threads, &backends[b], b ? SCREEN_OWN : SCREEN_NONE);
+            if (threads > 1) /* and vectors are read once */
+                fixture.vectors = kept_vectors_new(fixture.index, SIZE_MAX);
             check_all(&fixture, 9);
             fixture_clear(&fixture);
         }
