@@ -195,15 +195,18 @@ static void scores(const int8_rows_t *rows, const void *panel, int32_t *out)
     }
 }
 
+/* Sum of a (b + 128), less 128 times the sum of a. */
 static int32_t dot(const int8_t *a, const int8_t *b, size_t width)
 {
-    __m512i sum = _mm512_setzero_si512();
-    for (size_t i = 0; i < width; i += 32) {
-        __m512i left = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(a + i)));
-        __m512i right = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(b + i)));
-        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(left, right));
+    const __m512i offset = _mm512_set1_epi8((char)OFFSET), ones = _mm512_set1_epi8(1);
+    __m512i products = _mm512_setzero_si512(), sum = products;
+    for (size_t i = 0; i < width; i += 64) {
+        __m512i left = _mm512_loadu_si512(a + i);
+        __m512i right = _mm512_xor_si512(_mm512_loadu_si512(b + i), offset);
+        products = _mm512_dpbusd_epi32(products, right, left);
+        sum = _mm512_dpbusd_epi32(sum, ones, left);
     }
-    return _mm512_reduce_add_epi32(sum);
+    return _mm512_reduce_add_epi32(_mm512_sub_epi32(products, _mm512_slli_epi32(sum, 7)));
 }
 
 const int8_kernel_t int8_vnni = {"vnni", pack, screen, scores, dot};

@@ -28,6 +28,7 @@ typedef struct {
     size_t k;
     patch_t *patches;
     size_t patch_count;
+    size_t most_rows;     /* of a patch, that are swept at once */
     const patch_t *patch; /* the one at work */
     coded_t rows;
     band_t bands[CODE_BLOCK_ROWS];
@@ -205,6 +206,9 @@ static int read_patches(knn_t *self, error_t *error)
                            {columns->begin, columns->end},
                            self->places};
         self->places += patch_places(patch);
+        size_t count = rows->end - rows->begin;
+        count = count < CODE_BLOCK_ROWS ? count : CODE_BLOCK_ROWS;
+        self->most_rows = count > self->most_rows ? count : self->most_rows;
     }
     return task->segment_count % 2 == 0
                ? OK
@@ -232,7 +236,6 @@ static int make_lists(knn_t *self, error_t *error)
 static int prepare(knn_t *self, error_t *error)
 {
     const void *bound;
-    size_t most = 0;
     int code = codes_view_open(&self->view, self->state, error);
     if (!code)
         code = task_state_input(self->state, "near", &self->near, error);
@@ -246,12 +249,7 @@ static int prepare(knn_t *self, error_t *error)
         code = make_lists(self, error);
     if (!code)
         code = code_sweep_new(self->state, &self->view, 1, &self->sweep, error);
-    for (size_t i = 0; i < self->patch_count; i++) {
-        size_t rows = self->patches[i].rows.end - self->patches[i].rows.begin;
-        most = rows > most ? rows : most;
-    }
-    most = most < CODE_BLOCK_ROWS ? most : CODE_BLOCK_ROWS;
-    return code ? code : coded_init(&self->rows, most, &self->view, 1, error);
+    return code ? code : coded_init(&self->rows, self->most_rows, &self->view, 1, error);
 }
 
 static int write_payload(const knn_t *self, uint8_t **payload, size_t *length, error_t *error)

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define GROUP_ROWS 256
-#define PANELS_MOST 40 /* that a group looks at */
+#define PANELS_MOST 64 /* that a group looks at */
 #define COLUMNS_MOST (PANELS_MOST * INT8_COLUMNS)
 #define SPARE 8 /* places that are measured over k: codes do not order them exactly */
 #define NEIGHBOUR_LIMIT 65536
@@ -87,7 +87,7 @@ static void find_centre(const near_t *self, uint32_t begin, size_t count, int8_t
             sum[h] += codes[h];
     }
     for (size_t h = 0; h < head; h++)
-        centre[h] = (int8_t)(sum[h] / (int32_t)count);
+        centre[h] = (int8_t)(sum[h] / (int32_t)(count ? count : 1));
 }
 
 static void centre_panel(void *context, size_t panel, uint32_t thread)

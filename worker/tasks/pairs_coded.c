@@ -2,6 +2,7 @@
  * places. */
 #include "worker/tasks/pairs.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct {
@@ -22,27 +23,41 @@ static void next(void *context, coded_t *tile)
         tile->place[i] = self->columns.begin++;
 }
 
-static void visit(void *context, size_t row, const coded_t *tile, size_t first, uint64_t mask,
+static float row_wants(void *context, size_t row)
+{
+    (void)row;
+    return ((const coded_pairs_t *)context)->pairs->threshold;
+}
+
+static float column_wants(void *context, uint32_t place)
+{
+    (void)context;
+    (void)place;
+    return CODE_WANTS_NONE;
+}
+
+static int may_want(void *context, size_t row, const coded_t *tile, size_t column)
+{
+    return tile->place[column] != ((const coded_pairs_t *)context)->rows.place[row];
+}
+
+static void visit(void *context, const coded_t *tile, const code_pair_t *found, size_t count,
                   uint32_t thread)
 {
     coded_pairs_t *self = context;
-    size_t dimension = self->rows.dimension;
     (void)thread;
-    for (; mask && !pairs_over(self->pairs); mask &= mask - 1) {
-        size_t column = first + (size_t)__builtin_ctzll(mask);
-        uint32_t place = tile->place[column];
-        if (place < self->bands[row].begin || place >= self->bands[row].end ||
-            place == self->rows.place[row] || code_sweep_apart(self->sweep, row, tile, column))
-            continue;
+    for (size_t i = 0; i < count && !pairs_over(self->pairs); i++) {
+        size_t row = found[i].row, column = found[i].column;
         pairs_offer(self->pairs, row, self->rows.slot[row], tile->slot[column],
-                    self->rows.values + row * dimension, tile->values + column * dimension);
+                    self->rows.vector[row], tile->vector[column]);
     }
 }
 
 static int run_block(coded_pairs_t *self, error_t *error)
 {
-    const code_visitor_t visitor = {next, visit, self};
+    const code_visitor_t visitor = {next, row_wants, column_wants, may_want, visit, self};
     pairs_t *pairs = self->pairs;
+    double farthest = 0;
     self->rows.count = pairs->rows;
     for (size_t i = 0; i < pairs->rows; i++) {
         self->bands[i] = plan_view_band(&pairs->state->plan, pairs->partition, self->rows.place[i]);
@@ -54,10 +69,10 @@ static int run_block(coded_pairs_t *self, error_t *error)
         return code;
     coded_sum(&self->rows, &self->view);
     self->columns = (band_t){self->bands[0].begin, self->bands[pairs->rows - 1].end};
-    code_sweep_rows(self->sweep, &self->rows, self->bands);
     for (size_t row = 0; row < pairs->rows; row++)
-        code_sweep_settle(self->sweep, row, pairs->threshold);
-    code = code_sweep_run(self->sweep, &visitor, error);
+        farthest =
+            fmax(farthest, code_sweep_radius(&self->view, self->rows.place[row], pairs->threshold));
+    code = code_sweep_run(self->sweep, &self->rows, self->bands, farthest, &visitor, error);
     return code ? code : pairs_end_block(pairs, error);
 }
 
