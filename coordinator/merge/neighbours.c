@@ -14,7 +14,7 @@ static int allocate(neighbours_t *self, const plan_t *plan, uint32_t k, error_t 
         .lists = {.count = plan->count, .k = k, .partition_count = plan->partition_count}};
     size_t begins = (size_t)plan->partition_count + 1;
     self->neighbour = malloc((entries + 1) * sizeof *self->neighbour);
-    self->d2 = malloc((entries + 1) * sizeof *self->d2);
+    self->d2 = calloc(entries + 1, sizeof *self->d2);
     self->core = malloc((slots + 1) * sizeof *self->core);
     self->radius = malloc((slots + 1) * sizeof *self->radius);
     self->partition_begin = malloc(begins * sizeof *self->partition_begin);
