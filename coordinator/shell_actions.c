@@ -272,13 +272,12 @@ static void count_result(shell_t *self, const core_action_t *action)
 static void act_save_result(shell_t *self, const core_action_t *action)
 {
     error_t error = ERROR_INIT;
-    sha256_t written;
     const net_frame_t *payload = payload_shelf_find(&self->shelf, action->worker, &action->ref);
-    int code = payload ? spool_put(self->spool, action->job_id, payload->bytes, payload->length,
-                                   &written, &error)
+    int code = payload ? spool_put_as(self->spool, action->job_id, payload->bytes, payload->length,
+                                      &action->sha256, &error)
                        : error_set(&error, ERR_INTERNAL, "the payload to be saved is not there");
     if (!code)
-        code = self->ledger->verbs->save_task(self->ledger, &action->ref, &written, &error);
+        code = self->ledger->verbs->save_task(self->ledger, &action->ref, &action->sha256, &error);
     if (!code) {
         payload_shelf_drop(&self->shelf, action->worker, &action->ref);
         count_result(self, action);

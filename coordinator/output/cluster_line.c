@@ -70,12 +70,7 @@ static void put_level_names(json_text_t *out, const cluster_t *cluster,
 static void put_centroid(json_text_t *out, const float *centroid, uint32_t dimension)
 {
     json_text_key(out, "centroid_vector");
-    json_text_raw(out, "[", 1);
-    for (uint32_t i = 0; i < dimension; i++) {
-        json_text_next(out);
-        json_text_float(out, centroid[i]);
-    }
-    json_text_raw(out, "]", 1);
+    json_text_floats(out, centroid, dimension);
 }
 
 static void put_span(json_text_t *out, const cluster_t *cluster)

@@ -28,6 +28,8 @@ void json_text_integer(json_text_t *self, int64_t value);
 /* The shortest decimals that read back as the same number; null when it is not finite. */
 void json_text_float(json_text_t *self, float value);
 void json_text_double(json_text_t *self, double value);
+/* An array of floats. */
+void json_text_floats(json_text_t *self, const float *values, size_t count);
 /* A time as ISO 8601, null for TIME_NONE. */
 void json_text_time(json_text_t *self, int64_t time_ms);
 /* A whole JSON value as it stands, without the white space between its parts. */

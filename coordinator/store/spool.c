@@ -114,13 +114,22 @@ static int publish_unsynced(int file, const char *temporary, const char *path, e
 int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t length, sha256_t *out,
               error_t *error)
 {
+    sha256_t sha256 = sha256_of(bytes, length);
+    int code = spool_put_as(self, job_id, bytes, length, &sha256, error);
+    if (code == OK)
+        *out = sha256;
+    return code;
+}
+
+int spool_put_as(spool_t *self, const char *job_id, const void *bytes, size_t length,
+                 const sha256_t *name, error_t *error)
+{
     char folder[PATH_MAX];
     char path[PATH_MAX];
     char temporary[PATH_MAX + sizeof TEMPORARY_PREFIX + 8];
-    sha256_t sha256 = sha256_of(bytes, length);
     int code = folder_of(self, job_id, folder, error);
     if (code == OK)
-        code = path_of(self, job_id, &sha256, path, error);
+        code = path_of(self, job_id, name, path, error);
     if (code == OK)
         code = durable_make_folder(folder, error);
     if (code != OK)
@@ -136,11 +145,8 @@ int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t lengt
         unlink(temporary);
         return code;
     }
-    code = self->scratch ? publish_unsynced(file, temporary, path, error)
+    return self->scratch ? publish_unsynced(file, temporary, path, error)
                          : durable_publish(file, temporary, path, folder, error);
-    if (code == OK)
-        *out = sha256;
-    return code;
 }
 
 /* Opens a payload and tells its length. */

@@ -20,6 +20,9 @@ void spool_close(spool_t **self);
 /* Durable when it returns OK (but in a scratch). Putting the same bytes twice is OK. */
 int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t length, sha256_t *out,
               error_t *error);
+/* As spool_put, of bytes whose SHA-256 the caller has just found to be `name`. */
+int spool_put_as(spool_t *self, const char *job_id, const void *bytes, size_t length,
+                 const sha256_t *name, error_t *error);
 /* The whole payload, malloc'd and the caller's. ERR_NOT_FOUND; ERR_INPUT when the content does not
  * match its name (the file is removed, so that the task that made it runs again). Both have the
  * field SPOOL_PAYLOAD: nothing but our own file is at fault. */

@@ -112,6 +112,25 @@ static void floats_are_the_shortest_that_read_back(void **state)
     json_text_clear(&text);
 }
 
+static void an_array_of_floats_is_each_of_them(void **state)
+{
+    (void)state;
+    const float values[] = {0.25f, -0.0078125f, 1e-7f, NAN, 0.99999994f, -3.5f, 0};
+    size_t count = sizeof values / sizeof *values;
+    json_text_t whole = {0}, parts = {0};
+    json_text_floats(&whole, values, 0);
+    json_text_floats(&whole, values, count);
+    json_text_raw(&parts, "[][", 3);
+    for (size_t i = 0; i < count; i++) {
+        json_text_next(&parts);
+        json_text_float(&parts, values[i]);
+    }
+    json_text_raw(&parts, "]", 1);
+    assert_string_equal(whole.bytes, parts.bytes);
+    json_text_clear(&whole);
+    json_text_clear(&parts);
+}
+
 static void numbers_that_json_has_not_are_null(void **state)
 {
     (void)state;
@@ -170,6 +189,7 @@ int main(void)
         cmocka_unit_test(strings_are_escaped_as_json_demands),
         cmocka_unit_test(random_bytes_give_valid_json),
         cmocka_unit_test(floats_are_the_shortest_that_read_back),
+        cmocka_unit_test(an_array_of_floats_is_each_of_them),
         cmocka_unit_test(numbers_that_json_has_not_are_null),
         cmocka_unit_test(doubles_read_back),
         cmocka_unit_test(a_value_loses_its_white_space_but_not_that_of_strings),
