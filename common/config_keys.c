@@ -86,8 +86,8 @@ static const config_key_t KEYS[] = {
      "memory a worker may use for the distances of one partition (agglomerative)", NULL, 1,
      1 << 20},
     {"memory_limit_mib", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE | CONFIG_RUN, "0", "MIB",
-     "memory of this process: a job that needs more is refused (0: what the machine, or the "
-     "container, has)",
+     "memory of this process: a job that needs more is refused, jobs that need more together wait "
+     "(0: what the machine, or the container, has)",
      NULL, 0, 1 << 30},
     {"queue_limit", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE, "1000", "N",
      "jobs not yet ended beyond which a submission is refused (429)", NULL, 1, 1000000},

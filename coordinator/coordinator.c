@@ -154,6 +154,7 @@ static core_t *open_core(const shell_t *self)
         core.queue_limit = options->queue_limit;
     if (options->running_limit)
         core.running_limit = options->running_limit;
+    core.memory_limit = options->memory.limit;
     if (options->retry_limit)
         core.retry_limit = options->retry_limit;
     return core_new(&core);

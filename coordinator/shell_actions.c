@@ -460,6 +460,7 @@ static void advanced(job_record_t *record, const merge_work_t *work, core_event_
     const advance_output_t *out = &work->advanced;
     event->stage = work->first ? 0 : work->stage + 1;
     event->task_count = out->task_count;
+    event->memory = out->memory;
     event->last = out->last;
     event->stage_sha = out->stage_sha;
     event->state_sha = out->state_sha;

@@ -116,6 +116,7 @@ static int recover_stage(void *context, const ledger_stage_t *row)
                           .stage = row->stage,
                           .task_count = row->task_count,
                           .last = row->last,
+                          .memory = advance_memory(self->spool, row->job_id, &row->state_sha),
                           .stage_sha = row->stage_sha,
                           .state_sha = row->state_sha};
     memcpy(event.job_id, row->job_id, sizeof event.job_id);

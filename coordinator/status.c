@@ -105,6 +105,8 @@ static json_t *eta(const job_record_t *record, uint64_t done)
     return json_real((double)(record->work_total - done) / pace);
 }
 
+static double mebibytes(uint64_t bytes) { return (double)bytes / (1 << 20); }
+
 static json_t *waiting_for(const shell_t *shell, const job_record_t *record,
                            const core_job_view_t *view)
 {
@@ -114,6 +116,12 @@ static json_t *waiting_for(const shell_t *shell, const job_record_t *record,
         if (!job_story_waits(&record->story, clock_wall_ms(), why, sizeof why))
             snprintf(why, sizeof why, "%s", view->error.message);
         snprintf(text, sizeof text, STATUS_SAVE_FAILED "%s", why);
+        return json_string(text);
+    }
+    if (view->waits_for_memory) {
+        snprintf(text, sizeof text, "memory: needs %.1f MiB, %.1f of %.1f MiB are in use",
+                 mebibytes(view->memory_need), mebibytes(view->memory_in_use),
+                 mebibytes(shell->options->memory.limit));
         return json_string(text);
     }
     if (view->state == JOB_QUEUED)

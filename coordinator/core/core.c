@@ -145,20 +145,12 @@ static void proceed_jobs(core_t *self)
     self->active.count = kept;
 }
 
-/* The oldest of the highest priority. */
-static core_job_t *next_queued(const core_t *self)
-{
-    core_job_t *next = self->queue.items[0];
-    for (size_t i = 1; i < self->queue.count; i++)
-        if (self->queue.items[i]->priority > next->priority)
-            next = self->queue.items[i];
-    return next;
-}
-
 static void start_jobs(core_t *self)
 {
     while (self->queue.count > 0 && self->in_slot < self->options.running_limit) {
-        core_job_t *job = next_queued(self);
+        core_job_t *job = next_to_start(self);
+        if (!job)
+            return;
         job_move(self, job, MOVE_START);
         while (job_proceed(self, job))
             ;
@@ -211,6 +203,9 @@ int core_job(const core_t *self, const char *job_id, core_job_view_t *out)
     out->task_count = job->tasks.count;
     out->tasks_done = job->tasks.done;
     out->tasks_in_flight = task_table_in_flight(&job->tasks);
+    out->memory_need = job->memory;
+    out->memory_in_use = memory_in_use(self, job);
+    out->waits_for_memory = job->state == JOB_QUEUED && !memory_fits(self, job);
     out->has_stage = job->has_stage;
     if (job->has_stage) {
         out->last = job->stage.last;

@@ -21,6 +21,7 @@
  *    stepped, though it had asked for a TICK, is nobody's silence;
  *  - a task that retry_limit (3) workers died on or failed, or whose payload was lost as often,
  * fails the job with its name. Workers run in order: only the oldest lease is what one died on;
+ *  - jobs at work need no more than memory_limit together, as far as their plans say;
  *  - a job that pauses keeps no task for longer than pause_grace_ms;
  *  - ADVANCE and WRITE of a job are under way at most once at a time. */
 #ifndef STAGE4_COORDINATOR_CORE_CORE_H
@@ -41,6 +42,8 @@ typedef struct core core_t;
 typedef struct {
     uint32_t queue_limit;       /* jobs not ended beyond which a submit is ERR_BUSY; default 1000 */
     uint32_t running_limit;     /* jobs worked on at once; default 2 */
+    uint64_t memory_limit;      /* bytes that the jobs at work may need together; 0: any; a job
+                                   that is alone starts in any case */
     uint32_t retry_limit;       /* 3 */
     int64_t lease_ms;           /* 3000 */
     int64_t save_retry_ms;      /* a failed save is tried again after this; default 500 */
@@ -99,6 +102,7 @@ typedef struct {
     uint32_t stage;      /* RECOVER_STAGE; DONE of ADVANCE: the next stage's number */
     uint32_t task_count; /* RECOVER_STAGE; DONE of ADVANCE */
     int last;            /* RECOVER_STAGE; DONE of ADVANCE: nothing left to compute */
+    uint64_t memory;     /* the same: bytes that the job needs at work; 0: as known, or not known */
     sha256_t stage_sha;  /* RECOVER_STAGE; DONE of ADVANCE */
     sha256_t state_sha;  /* RECOVER_STAGE; DONE of ADVANCE */
     task_ref_t ref;
@@ -181,6 +185,9 @@ typedef struct {
     uint32_t task_count;
     uint32_t tasks_done; /* results durable */
     uint32_t tasks_in_flight;
+    uint64_t memory_need;   /* 0: not known before it is planned */
+    uint64_t memory_in_use; /* by other jobs at work */
+    int waits_for_memory;
     int has_stage; /* and then these: */
     int last;
     sha256_t stage_sha;

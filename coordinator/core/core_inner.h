@@ -60,6 +60,7 @@ struct core {
     uint64_t next_ticket;
     uint64_t next_sequence;
     uint64_t served_sequence; /* the job that was last given a worker */
+    uint64_t served_ms;       /* ... and what it had been given until then */
 
     job_table_t jobs;
     job_list_t queue;     /* queued, durable, startable */
@@ -120,6 +121,11 @@ int64_t jobs_next_pause(const core_t *self);   /* when a pause's patience ends; 
 void job_start_over(core_t *self, core_job_t *job);
 void job_rewind(core_t *self, core_job_t *job, const error_t *error);
 void job_lost(core_t *self, const core_event_t *event);
+
+/* admission.c: which queued job starts */
+core_job_t *next_to_start(core_t *self); /* NULL: none may */
+int memory_fits(const core_t *self, const core_job_t *job);
+uint64_t memory_in_use(const core_t *self, const core_job_t *but); /* by jobs at work, bytes */
 
 /* job_end.c: jobs that are over */
 int proceed_removing(core_t *self, core_job_t *job);

@@ -1,21 +1,26 @@
-/* Handing out tasks: jobs of the highest priority take turns, the lowest free task first, to the freest worker. */
+/* Handing out tasks: of the jobs of the highest priority, the one that was given the least time of
+ * workers; its lowest free task; to the freest worker. */
 #include "coordinator/core/core_inner.h"
 
 #include <string.h>
+
+#define TASK_MS 1000 /* what a task is taken to last while none of its stage has ended */
 
 static int has_free_task(const core_job_t *job)
 {
     return job->state == JOB_RUNNING && job->tasks.free > 0;
 }
 
-/* 1 when `job` comes before `other`: a higher priority, or its turn is earlier; those that were
- * submitted after the one served last have theirs before the others. */
+/* 1 when `job` comes before `other`: a higher priority, or it was given less time, or its turn is
+ * earlier; those that were submitted after the one served last have theirs before the others. */
 static int comes_before(const core_t *self, const core_job_t *job, const core_job_t *other)
 {
     int ahead = job->sequence > self->served_sequence;
     int other_ahead = other->sequence > self->served_sequence;
     if (job->priority != other->priority)
         return job->priority > other->priority;
+    if (job->served_ms != other->served_ms)
+        return job->served_ms < other->served_ms;
     return ahead != other_ahead ? ahead : job->sequence < other->sequence;
 }
 
@@ -50,6 +55,13 @@ static void hand_out(core_t *self, core_job_t *job, uint32_t task, worker_t *wor
     core_act_ref(self, CORE_ACTION_DISPATCH, worker->handle, &lease->ref);
 }
 
+/* By what is known of its stage: so a job of long tasks gets fewer of them, and as much time. */
+static uint64_t cost_of_task(const core_job_t *job)
+{
+    int64_t mean_ms = task_table_mean_ms(&job->tasks);
+    return mean_ms > 0 ? (uint64_t)mean_ms : TASK_MS;
+}
+
 static void hand_out_free(core_t *self)
 {
     for (;;) {
@@ -57,8 +69,10 @@ static void hand_out_free(core_t *self)
         worker_t *worker = job ? worker_table_freest(&self->workers, NULL) : NULL;
         if (!worker)
             return;
-        hand_out(self, job, task_table_first_free(&job->tasks), worker);
         self->served_sequence = job->sequence;
+        self->served_ms = job->served_ms;
+        job->served_ms += cost_of_task(job);
+        hand_out(self, job, task_table_first_free(&job->tasks), worker);
     }
 }
 

@@ -49,6 +49,10 @@ struct core_job {
     job_state_t slot_state;
     uint32_t slot_failures;
 
+    uint64_t memory;    /* that it needs while it is at work, bytes; 0: not known yet */
+    uint32_t overtaken; /* times that a job which came later was started before it */
+    uint64_t served_ms; /* time of workers that it was given, as one number with the others */
+
     int has_stage;
     job_stage_t stage;
     task_table_t tasks;

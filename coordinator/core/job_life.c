@@ -41,6 +41,8 @@ void job_move(core_t *self, core_job_t *job, job_move_t move)
         job_list_remove(&self->queue, job);
     self->in_slot -= job_in_slot(job) ? 1 : 0;
     job->state = next;
+    if (next == JOB_RUNNING && job->served_ms < self->served_ms)
+        job->served_ms = self->served_ms; /* who had nothing to do is owed nothing */
     if (next == JOB_PAUSING)
         job->pause_until_ms = self->now_ms + self->options.pause_grace_ms;
     self->in_slot += job_in_slot(job) ? 1 : 0;
@@ -216,7 +218,11 @@ static int proceed_between(core_t *self, core_job_t *job)
         start_advance(self, job);
         return 0;
     }
-    job_move(self, job, job->stage.last ? MOVE_LAST : MOVE_TASKS);
+    int at_work = task_table_in_flight(&job->tasks) > 0; /* resumed before it had come to rest */
+    if (job->state == JOB_PLANNING && !at_work && !memory_fits(self, job))
+        job_move(self, job, MOVE_WAIT);
+    else
+        job_move(self, job, job->stage.last ? MOVE_LAST : MOVE_TASKS);
     return 1;
 }
 
@@ -392,6 +398,8 @@ void job_advance_done(core_t *self, core_job_t *job, const core_event_t *event)
     }
     job->advance_failures = 0;
     job->has_next = 1;
+    if (event->memory)
+        job->memory = event->memory;
     job->next = (job_stage_t){event->stage, event->task_count, event->last, event->stage_sha,
                               event->state_sha};
     job_save_next(self, job);

@@ -39,7 +39,8 @@ typedef enum {
     X(MOVE_FAIL, "fail")                                                                           \
     X(MOVE_RETRY, "retry")   /* asked by a user: goes on from what the job has */                  \
     X(MOVE_REWIND, "rewind") /* a file is lost that only an earlier step can make again */         \
-    X(MOVE_EXPIRE, "expire") /* its retention is over */
+    X(MOVE_EXPIRE, "expire") /* its retention is over */                                           \
+    X(MOVE_WAIT, "wait")     /* its plan asks for more memory than is left */
 
 typedef enum {
 #define X(name, wire) name,

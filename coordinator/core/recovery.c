@@ -32,6 +32,7 @@ void recover_stage(core_t *self, const core_event_t *event)
     job_stage_t stage = {event->stage, event->task_count, event->last, event->stage_sha,
                          event->state_sha};
     job_set_stage(job, &stage);
+    job->memory = event->memory;
 }
 
 void recover_task(core_t *self, const core_event_t *event)

@@ -124,6 +124,8 @@ static int begin(step_t *self, advance_output_t *out, error_t *error)
     int code = plan_first(self, error);
     if (code != OK)
         return code;
+    out->memory = (uint64_t)json_integer_value(
+        json_object_get(self->checkpoint.report, "memory_foreseen_bytes"));
     static int (*const BEGINS[ALGORITHM_COUNT])(step_t *, advance_output_t *, error_t *) = {
         [ALGORITHM_HDBSCAN] = hdbscan_begin,
         [ALGORITHM_KMEANS] = kmeans_begin,

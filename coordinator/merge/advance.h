@@ -48,8 +48,9 @@ typedef struct {
     uint32_t task_count; /* >= 1 unless last */
     sha256_t stage_sha;  /* the next stage_t, encoded; zeros when last */
     sha256_t state_sha;
-    uint64_t work;  /* of all its tasks */
-    char phase[48]; /* for people: "neighbours", "tree, round 3", "k-means, step 7" */
+    uint64_t work;   /* of all its tasks */
+    uint64_t memory; /* bytes that the job will take at its fullest, of a first call; else 0 */
+    char phase[48];  /* for people: "neighbours", "tree, round 3", "k-means, step 7" */
 } advance_output_t;
 
 /* ERR_NOT_FOUND with error->field "task:<number>": the result of that task cannot be read or makes
@@ -60,5 +61,7 @@ int advance(const advance_input_t *input, advance_output_t *out, error_t *error)
 /* The index's fingerprint that the tasks of a stage carry, from the state that stands beside it. */
 int advance_index_fingerprint(spool_t *spool, const char *job_id, const sha256_t *state_sha,
                               sha256_t *out, error_t *error);
+/* ... and what the plan foretold of memory, bytes; 0 when it says nothing. */
+uint64_t advance_memory(spool_t *spool, const char *job_id, const sha256_t *state_sha);
 
 #endif

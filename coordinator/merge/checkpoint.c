@@ -42,13 +42,8 @@ int checkpoint_read(checkpoint_t *self, const advance_input_t *input, error_t *e
         code = read_plan(self, input, error);
     if (code != OK) {
         checkpoint_clear(self);
-        /* No task made it, so none can bring it back. */
-        if (code == ERR_NOT_FOUND || code == ERR_INPUT) {
+        if (code == ERR_NOT_FOUND || code == ERR_INPUT)
             error_wrap(error, "the job's state in the spool is lost");
-            code = ERR_IO;
-        }
-        if (error != NULL)
-            error->code = code;
     }
     return code;
 }
@@ -88,6 +83,18 @@ int checkpoint_leave(const advance_input_t *input, task_cutter_t *cutter, column
         code = payload_save(input, writer, &out->state_sha, error);
     columns_writer_destroy(writer);
     return code;
+}
+
+uint64_t advance_memory(spool_t *spool, const char *job_id, const sha256_t *state_sha)
+{
+    checkpoint_t state = {0};
+    advance_input_t input = {.job_id = job_id, .spool = spool};
+    json_int_t memory = 0;
+    int code = payload_open(&state.payload, &input, state_sha, "state", NULL);
+    if (code == OK && read_report(&state, NULL) == OK)
+        memory = json_integer_value(json_object_get(state.report, "memory_foreseen_bytes"));
+    checkpoint_clear(&state);
+    return memory > 0 ? (uint64_t)memory : 0;
 }
 
 int advance_index_fingerprint(spool_t *spool, const char *job_id, const sha256_t *state_sha,

@@ -41,7 +41,8 @@ def reference():
     if not REFERENCE:
         with Service(big()).start_all(2) as service:
             job = service.submit(**JOB)
-            service.wait_state(job, "completed")
+            report = service.wait_state(job, "completed")["report"]
+            REFERENCE["memory"] = report["memory_foreseen_bytes"]
             REFERENCE["sha"] = sha256(service.jsonl(job))
     return REFERENCE["sha"]
 
@@ -209,6 +210,21 @@ def jobs_go_when_their_retention_is_over():
         assert service.request("GET", "/cluster/status/" + job)[0] == 404
 
 
+def jobs_that_do_not_fit_together_wait_for_memory():
+    expected = reference()
+    with Service(big()) as service:
+        service.coordinator_options = ["--memory-limit-mib", str(REFERENCE["memory"] * 3 // 2 >> 20)]
+        service.start_all(2)
+        jobs = [service.submit(**JOB), service.submit(**JOB)]
+        words = service.wait_for(lambda: [w for w in (service.status(job).get("waiting_for")
+                                                      for job in jobs) if w and "memory" in w],
+                                 60, "a job that waits for memory")
+        assert words[0].startswith("memory: needs ") and words[0].endswith("are in use"), words
+        for job in jobs:
+            service.wait_state(job, "completed")
+            assert sha256(service.jsonl(job)) == expected
+
+
 if __name__ == "__main__":
     os.environ["LOG_LEVEL"] = "debug"
     os.chdir(WORK)
@@ -218,6 +234,7 @@ if __name__ == "__main__":
                       a_cancelled_job_can_be_run_after_all,
                       lost_results_of_earlier_stages_are_computed_again,
                       a_spool_that_was_emptied_is_filled_again,
-                      jobs_go_when_their_retention_is_over])
+                      jobs_go_when_their_retention_is_over,
+                      jobs_that_do_not_fit_together_wait_for_memory])
     finally:
         shutil.rmtree(WORK, ignore_errors=True)

@@ -257,6 +257,29 @@ static void check_going(world_t *self, const sim_job_t *job, const char *what)
     REQUIRE(job->watch.advance_ops == 0, "%s of %s during an ADVANCE or WRITE", what, job->id);
 }
 
+/* What the jobs at work need together: those whose tasks workers have. */
+static void check_memory(world_t *self, uint32_t job)
+{
+    uint64_t limit = self->options.memory_limit;
+    uint64_t sum = self->jobs[job].model.memory;
+    int others = 0;
+    for (uint32_t i = 0; limit && i < self->job_count; i++) {
+        core_job_view_t view;
+        int held = 0;
+        for (size_t h = 0; h < self->holding_count; h++)
+            for (size_t k = 0; k < self->holdings[h].key_count; k++)
+                held |= self->holdings[h].keys[k].job == i;
+        if (i == job || !held || !core_job(self->core, self->jobs[i].id, &view) ||
+            view.tasks_in_flight == 0 || self->jobs[i].watch.cancel_wanted ||
+            is_failing(self, &self->jobs[i], &view))
+            continue;
+        others = 1;
+        sum += self->jobs[i].model.memory;
+    }
+    REQUIRE(!others || sum <= limit, "jobs that need %u together are at work, the limit is %u",
+            (unsigned)sum, (unsigned)limit);
+}
+
 static void check_dispatch(world_t *self, const core_action_t *action)
 {
     task_key_t key = ref_to_key(&action->ref);
@@ -275,6 +298,7 @@ static void check_dispatch(world_t *self, const core_action_t *action)
                 job->watch.saving_key[key.task].epoch < key.epoch,
             "DISPATCH of task %u.%u of %s, whose result was accepted", key.stage, key.task,
             job->id);
+    check_memory(self, key.job);
     check_attempt(self, &key);
     check_holders(self, action, &key);
     holding_t *holding = holding_of(self, action->worker);
@@ -517,6 +541,8 @@ void check_step(world_t *self)
         for (size_t k = 0; k < holding->key_count; k++) {
             const task_key_t *key = &holding->keys[k];
             const watch_t *watch = &self->jobs[key->job].watch;
+            if (key->epoch < watch->dispatch_epoch)
+                continue; /* of a pass that is over: its result is on its way to nowhere */
             REQUIRE(!watch->pause_wanted || watch->saving[key->task] != SAVING_NOT ||
                         self->now_ms < watch->pause_taken_ms + self->options.pause_grace_ms,
                     "worker %u still has task %u.%u of job %u, which was paused long ago",

@@ -12,6 +12,7 @@ void model_init(model_t *self, uint64_t seed)
     self->stage_count = rng_below(&rng, MODEL_STAGES + 1);
     for (uint32_t stage = 0; stage < MODEL_STAGES; stage++)
         self->task_count[stage] = 1 + rng_below(&rng, MODEL_TASKS);
+    self->memory = 1 + rng_below(&rng, 100);
 }
 
 uint64_t model_first_state(const model_t *self) { return mix64(self->seed); }

@@ -17,6 +17,7 @@ typedef struct {
     uint64_t seed;
     uint32_t stage_count; /* 0: nothing to compute, straight to writing */
     uint32_t task_count[MODEL_STAGES];
+    uint32_t memory; /* what its plan says that it needs */
 } model_t;
 
 void model_init(model_t *self, uint64_t seed);

@@ -199,6 +199,7 @@ static void fill_stage(const world_t *self, const op_t *op, core_event_t *event)
 {
     const model_t *model = &self->jobs[op->job].model;
     event->stage = op->first ? 0 : op->stage + 1;
+    event->memory = op->first ? model->memory : 0;
     event->last = event->stage == model->stage_count;
     event->task_count = event->last ? 0 : model->task_count[event->stage];
     event->stage_sha = model_sha(mix64(op->next_state));
@@ -311,6 +312,16 @@ static void answer_client(world_t *self, const core_action_t *action)
     }
 }
 
+/* Some users are quick. */
+static void retry_soon(world_t *self, uint32_t job)
+{
+    if (self->quiet || self->request_count > 30 || !rng_chance(&self->rng, 0.3))
+        return;
+    mail_t *mail = mail_at(self, MAIL_CLIENT, self->now_ms + rng_between(&self->rng, 0, 20));
+    mail->index = job;
+    mail->verb = VERB_RETRY;
+}
+
 static void carry_out(world_t *self, const core_action_t *action)
 {
     task_key_t key;
@@ -340,6 +351,9 @@ static void carry_out(world_t *self, const core_action_t *action)
         stop_advance(self, job_index(action->job_id));
         break;
     case CORE_ACTION_CHANGED:
+        if (action->state == JOB_FAILED)
+            retry_soon(self, job_index(action->job_id));
+        break;
     case CORE_ACTION_LOST:
         break;
     default:
@@ -515,6 +529,7 @@ static void recover_stages(world_t *self)
         event.stage = row->stage;
         event.task_count = row->task_count;
         event.last = row->last;
+        event.memory = self->jobs[i].model.memory;
         event.stage_sha = row->stage_sha;
         event.state_sha = row->state_sha;
         shell_feed(self, &event);

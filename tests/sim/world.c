@@ -78,6 +78,7 @@ static void choose_options(world_t *self)
     static const uint32_t PERCENT[] = {0, 50, 90};
     core_options_init(&self->options);
     self->options.running_limit = 1 + rng_below(&self->rng, 3);
+    self->options.memory_limit = rng_chance(&self->rng, 0.5) ? 100 : 0;
     self->options.queue_limit = rng_chance(&self->rng, 0.1) ? 2 : 1000;
     self->options.straggler_percent = PERCENT[rng_below(&self->rng, 3)];
     self->options.save_retry_limit = rng_chance(&self->rng, 0.3) ? 2 : 20;

@@ -49,6 +49,52 @@ static void running_jobs_take_turns(void **state)
     fixture_close(&f);
 }
 
+/* One worker, one task at a time: the small job behind a giant one gets as much of its time. */
+static void time_is_shared_and_not_tasks(void **state)
+{
+    (void)state;
+    fixture_t f;
+    int64_t given_ms[2] = {0, 0};
+    fixture_open(&f);
+    run_job(&f, "giant", 1000);
+    run_job(&f, "small", 1000);
+    hello(&f, 1, 1);
+    for (int i = 0; i < 300; i++) {
+        task_ref_t task = dispatched(&f, 0);
+        int giant = !strcmp(task.job_id, "giant");
+        f.now_ms += giant ? 2000 : 100;
+        given_ms[giant] += giant ? 2000 : 100;
+        heartbeat(&f, 1, &task);
+        result_saved(&f, 1, &task);
+    }
+    assert_true(given_ms[0] > given_ms[1] / 2 && given_ms[1] > given_ms[0] / 2);
+    fixture_close(&f);
+}
+
+/* It has no claim on the time that it was not there. */
+static void a_job_that_comes_later_does_not_catch_up(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    run_job(&f, "old", 100);
+    hello(&f, 1, 1);
+    for (int i = 0; i < 10; i++) {
+        task_ref_t task = dispatched(&f, 0);
+        result_saved(&f, 1, &task);
+    }
+    task_ref_t task = dispatched(&f, 0);
+    run_job(&f, "new", 100);
+    size_t of_old = 0;
+    for (int i = 0; i < 10; i++) {
+        result_saved(&f, 1, &task);
+        task = dispatched(&f, 0);
+        of_old += !strcmp(task.job_id, "old");
+    }
+    assert_in_range(of_old, 3, 7);
+    fixture_close(&f);
+}
+
 static void a_higher_priority_is_served_first_and_leaves_the_rest(void **state)
 {
     (void)state;
@@ -489,6 +535,8 @@ int main(void)
         cmocka_unit_test(the_freest_worker_gets_the_lowest_task),
         cmocka_unit_test(a_worker_never_holds_more_than_its_credit_and_an_ack_frees_one),
         cmocka_unit_test(running_jobs_take_turns),
+        cmocka_unit_test(time_is_shared_and_not_tasks),
+        cmocka_unit_test(a_job_that_comes_later_does_not_catch_up),
         cmocka_unit_test(a_higher_priority_is_served_first_and_leaves_the_rest),
         cmocka_unit_test(a_result_is_acknowledged_when_it_is_durable),
         cmocka_unit_test(a_failed_save_is_tried_again_with_the_same_payload),

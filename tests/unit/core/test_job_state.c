@@ -36,7 +36,8 @@ static void every_legal_move_leads_where_the_table_says(void **state)
         {JOB_RUNNING, MOVE_REWIND, JOB_PLANNING},     {JOB_MERGING, MOVE_REWIND, JOB_PLANNING},
         {JOB_WRITING, MOVE_REWIND, JOB_PLANNING},     {JOB_PAUSING, MOVE_REWIND, JOB_PAUSING},
         {JOB_PAUSED, MOVE_REWIND, JOB_PAUSED},        {JOB_COMPLETED, MOVE_EXPIRE, JOB_REMOVING},
-        {JOB_CANCELLED, MOVE_EXPIRE, JOB_REMOVING},   {JOB_FAILED, MOVE_EXPIRE, JOB_REMOVING},
+        {JOB_PLANNING, MOVE_WAIT, JOB_QUEUED},        {JOB_CANCELLED, MOVE_EXPIRE, JOB_REMOVING},
+        {JOB_FAILED, MOVE_EXPIRE, JOB_REMOVING},
     };
     size_t count = sizeof ROWS / sizeof *ROWS;
     for (size_t i = 0; i < count; i++)
