@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "coordinator/core/job_state.h"
 #include "proto/job_spec.h"
 
 #include <signal.h>
@@ -150,6 +151,10 @@ int cli_help(const cli_t *cli, error_t *error)
     }
     if (!strcmp(words[0], "settings")) {
         config_markdown(cli->out);
+        return OK;
+    }
+    if (!strcmp(words[0], "states")) {
+        job_state_markdown(cli->out);
         return OK;
     }
     const cli_command_t *command = cli_find(words[0]);

@@ -43,8 +43,8 @@ static const cli_command_t COMMANDS[] = {
     {"inspect", CONFIG_INSPECT, cli_inspect, "", 0, 0,
      "what is in the indices: counts, dates, domains, types, and what is wrong", NULL},
     {"version", CLIENT, cli_version, "", 0, 0, "versions of the program and its libraries", NULL},
-    {"help", CLIENT, cli_help, "[COMMAND]", 0, 1, "this text, that of a command, or all `settings`",
-     NULL},
+    {"help", CLIENT, cli_help, "[COMMAND]", 0, 1,
+     "this text, that of a command, all `settings`, or a job's `states`", NULL},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL},
 };
 

@@ -133,12 +133,23 @@ static json_t *waiting_for(const shell_t *shell, const job_record_t *record,
 
 /* ---- one job ---- */
 
+/* What a user may ask for now. */
+static json_t *actions_of(job_state_t state)
+{
+    json_t *list = json_array();
+    for (int move = 0; move < JOB_MOVE_COUNT; move++)
+        if (job_state_offers(state, (job_move_t)move))
+            json_array_append_new(list, json_string(job_move_name((job_move_t)move)));
+    return list;
+}
+
 static void add_identity(json_t *object, const shell_t *shell, const job_record_t *record,
                          job_state_t state)
 {
     set(object, "job_id", json_string(record->job_id));
     set(object, "state", json_string(job_state_name(state)));
     set(object, "state_words", json_string(job_state_words(state)));
+    set(object, "actions", actions_of(state));
     set(object, "embedding_type", json_string(level_plural(record->spec.level)));
     set(object, "algorithm", json_string(algorithm_name(record->spec.algorithm)));
     set(object, "submitted_at", time_text(record->submitted_ms));

@@ -111,17 +111,6 @@ void job_submitted(core_t *self, const core_event_t *event)
     job_save_next(self, job);
 }
 
-static int refuse_control(const core_job_t *job, const core_event_t *event, error_t *error)
-{
-    if (!job || !job->known)
-        return error_set(error, ERR_NOT_FOUND, "there is no job %s", event->job_id);
-    if (job->state == JOB_WRITING)
-        return error_set(error, ERR_CONFLICT,
-                         "the job is being written; it will be completed in a moment");
-    return error_set(error, ERR_CONFLICT, "the job is %s (%s)", job_state_name(job->state),
-                     job_state_words(job->state));
-}
-
 static int move_of(client_verb_t verb, job_move_t *out)
 {
     static const struct {
@@ -138,6 +127,19 @@ static int move_of(client_verb_t verb, job_move_t *out)
         }
     }
     return 0;
+}
+
+static int refuse_control(const core_job_t *job, const core_event_t *event, job_move_t move,
+                          error_t *error)
+{
+    char offers[JOB_OFFERS_SIZE];
+    if (!job || !job->known)
+        return error_set(error, ERR_NOT_FOUND, "there is no job %s", event->job_id);
+    job_state_offers_words(job->state, offers);
+    return error_set(error, ERR_CONFLICT,
+                     "the job is %s (%s): there is no %s of it now; what can be asked for: %s",
+                     job_state_name(job->state), job_state_words(job->state), job_move_name(move),
+                     *offers ? offers : "nothing");
 }
 
 /* A job that has just failed is cleaned up first. */
@@ -172,7 +174,7 @@ void job_control(core_t *self, const core_event_t *event)
     error_t error = ERROR_INIT;
     if (!job || !job->known || !move_of(event->verb, &move) ||
         !job_state_next(job->state, move, &next))
-        refuse_control(job, event, &error);
+        refuse_control(job, event, move, &error);
     else if (move == MOVE_RETRY)
         refuse_busy(self, &error);
     if (error.code != OK) {

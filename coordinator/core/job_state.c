@@ -15,8 +15,14 @@ static const state_row_t STATES[JOB_STATE_COUNT] = {
 #undef X
 };
 
-static const char *const MOVES[JOB_MOVE_COUNT] = {
-#define X(move, wire) [move] = wire,
+typedef struct {
+    const char *name;
+    int asked;
+    const char *when;
+} move_row_t;
+
+static const move_row_t MOVES[JOB_MOVE_COUNT] = {
+#define X(move, wire, asked, when) [move] = {wire, asked, when},
     JOB_MOVES(X)
 #undef X
 };
@@ -98,7 +104,12 @@ int job_state_parse(const char *name, job_state_t *out)
     return 0;
 }
 
-const char *job_move_name(job_move_t move) { return known_move(move) ? MOVES[move] : "unknown"; }
+const char *job_move_name(job_move_t move)
+{
+    return known_move(move) ? MOVES[move].name : "unknown";
+}
+
+int job_move_asked(job_move_t move) { return known_move(move) && MOVES[move].asked; }
 
 int job_state_next(job_state_t state, job_move_t move, job_state_t *next)
 {
@@ -106,4 +117,48 @@ int job_state_next(job_state_t state, job_move_t move, job_state_t *next)
         return 0;
     *next = (job_state_t)(NEXT[state][move] - 1);
     return 1;
+}
+
+int job_state_offers(job_state_t state, job_move_t move)
+{
+    job_state_t next;
+    return job_move_asked(move) && job_state_next(state, move, &next) && next != state;
+}
+
+void job_state_offers_words(job_state_t state, char out[JOB_OFFERS_SIZE])
+{
+    size_t used = 0;
+    *out = 0;
+    for (int move = 0; move < JOB_MOVE_COUNT; move++)
+        if (job_state_offers(state, (job_move_t)move))
+            used += (size_t)snprintf(out + used, JOB_OFFERS_SIZE - used, "%s%s", used ? " or " : "",
+                                     MOVES[move].name);
+}
+
+static void print_moves(FILE *stream, job_state_t state)
+{
+    const char *between = "";
+    for (int move = 0; move < JOB_MOVE_COUNT; move++) {
+        job_state_t next;
+        if (!job_state_next(state, (job_move_t)move, &next))
+            continue;
+        fprintf(stream, "%s%s → %s", between, MOVES[move].name,
+                next == state ? "stays" : STATES[next].name);
+        between = ", ";
+    }
+}
+
+void job_state_markdown(FILE *stream)
+{
+    fputs("| state | what a person reads | ended | moves |\n|---|---|---|---|\n", stream);
+    for (int state = 0; state < JOB_STATE_COUNT; state++) {
+        fprintf(stream, "| `%s` | %s | %s | ", STATES[state].name, STATES[state].words,
+                STATES[state].ended ? "yes" : "");
+        print_moves(stream, (job_state_t)state);
+        fputs(" |\n", stream);
+    }
+    fputs("\n| move | by | when |\n|---|---|---|\n", stream);
+    for (int move = 0; move < JOB_MOVE_COUNT; move++)
+        fprintf(stream, "| %s | %s | %s |\n", MOVES[move].name, MOVES[move].asked ? "user" : "",
+                MOVES[move].when);
 }

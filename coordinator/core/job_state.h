@@ -2,6 +2,8 @@
 #ifndef STAGE4_COORDINATOR_CORE_JOB_STATE_H
 #define STAGE4_COORDINATOR_CORE_JOB_STATE_H
 
+#include <stdio.h>
+
 /*    name            wire          ended  what a person reads */
 #define JOB_STATES(X)                                                                              \
     X(JOB_QUEUED, "queued", 0, "waiting for its turn")                                             \
@@ -24,26 +26,28 @@ typedef enum {
         JOB_STATE_COUNT
 } job_state_t;
 
-/* What moves a job. Every pair (state, move) that is legal has one row in job_state.c. */
+/* What moves a job. Every pair (state, move) that is legal has one row in job_state.c: what users
+ * may ask for, what they are told when they may not, and the table of docs/protocol.md come from it.
+ *    name             wire          asked  when */
 #define JOB_MOVES(X)                                                                               \
-    X(MOVE_START, "start")           /* its turn has come */                                       \
-    X(MOVE_TASKS, "tasks")           /* a stage with tasks is checkpointed */                      \
-    X(MOVE_STAGE_DONE, "stage_done") /* every result of the stage is durable */                    \
-    X(MOVE_LAST, "last")             /* nothing is left to compute */                              \
-    X(MOVE_WRITTEN, "written")                                                                     \
-    X(MOVE_PAUSE, "pause")   /* asked by a user */                                                 \
-    X(MOVE_IDLE, "idle")     /* nothing of the job is in flight any more */                        \
-    X(MOVE_RESUME, "resume") /* asked by a user */                                                 \
-    X(MOVE_CANCEL, "cancel") /* asked by a user */                                                 \
-    X(MOVE_PURGED, "purged") /* what it left behind is gone */                                     \
-    X(MOVE_FAIL, "fail")                                                                           \
-    X(MOVE_RETRY, "retry")   /* asked by a user: goes on from what the job has */                  \
-    X(MOVE_REWIND, "rewind") /* a file is lost that only an earlier step can make again */         \
-    X(MOVE_EXPIRE, "expire") /* its retention is over */                                           \
-    X(MOVE_WAIT, "wait")     /* its plan asks for more memory than is left */
+    X(MOVE_START, "start", 0, "its turn has come")                                                 \
+    X(MOVE_TASKS, "tasks", 0, "a stage with tasks is checkpointed")                                \
+    X(MOVE_STAGE_DONE, "stage_done", 0, "every result of the stage is durable")                    \
+    X(MOVE_LAST, "last", 0, "nothing is left to compute")                                          \
+    X(MOVE_WRITTEN, "written", 0, "the clusters are committed and shown")                          \
+    X(MOVE_PAUSE, "pause", 1, "a user asks for it")                                                \
+    X(MOVE_IDLE, "idle", 0, "nothing of the job is in flight any more")                            \
+    X(MOVE_RESUME, "resume", 1, "a user asks for it")                                              \
+    X(MOVE_CANCEL, "cancel", 1, "a user asks for it")                                              \
+    X(MOVE_PURGED, "purged", 0, "what it left behind is gone")                                     \
+    X(MOVE_FAIL, "fail", 0, "it cannot go on, and says why")                                       \
+    X(MOVE_RETRY, "retry", 1, "a user asks for it; it goes on from what it has")                   \
+    X(MOVE_REWIND, "rewind", 0, "a file is lost that only an earlier step can make again")         \
+    X(MOVE_EXPIRE, "expire", 0, "its retention is over")                                           \
+    X(MOVE_WAIT, "wait", 0, "its plan asks for more memory than is left")
 
 typedef enum {
-#define X(name, wire) name,
+#define X(name, wire, asked, when) name,
     JOB_MOVES(X)
 #undef X
         JOB_MOVE_COUNT
@@ -54,8 +58,18 @@ const char *job_state_words(job_state_t state);
 int job_state_ended(job_state_t state);
 int job_state_parse(const char *name, job_state_t *out);
 const char *job_move_name(job_move_t move);
+int job_move_asked(job_move_t move); /* a user asks for it, by this name */
 
 /* 1 and *next when the move is legal in `state`, else 0. */
 int job_state_next(job_state_t state, job_move_t move, job_state_t *next);
+
+/* 1 when a user may ask for the move in that state, and it would change something. */
+int job_state_offers(job_state_t state, job_move_t move);
+/* "pause or cancel"; "" when there is nothing to ask for. */
+#define JOB_OFFERS_SIZE 64
+void job_state_offers_words(job_state_t state, char out[JOB_OFFERS_SIZE]);
+
+/* Both tables in Markdown: the documentation has them verbatim. */
+void job_state_markdown(FILE *stream);
 
 #endif

@@ -421,6 +421,19 @@ def the_settings_are_documented_as_they_are():
         "put the output of `stage4 help settings` into DEPLOYMENT.md"
 
 
+def the_states_of_a_job_are_documented_as_they_are():
+    code, stdout, _ = stage4("help", "states")
+    assert code == 0 and "| `queued` |" in stdout
+    assert stdout in (harness.ROOT / "docs" / "protocol.md").read_text(encoding="utf-8"), \
+        "put the output of `stage4 help states` into docs/protocol.md"
+    states = re.findall(r"^\| `(\w+)` \|", stdout, re.M)
+    openapi = (harness.ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8")
+    described = re.search(r"JobState:\s+type: string\s+enum: \[(.*?)\]", openapi).group(1)
+    assert sorted(described.split(", ")) == sorted(states), described
+    asked = sorted(re.findall(r"^\| (\w+) \| user \|", stdout, re.M))
+    assert sorted(re.findall(r"^  /cluster/(\w+)/{id}:\n    post:", openapi, re.M)) == asked, asked
+
+
 def version_names_the_back_end_and_the_libraries():
     code, stdout, _ = stage4("version", "--json")
     version = json.loads(stdout)
@@ -451,6 +464,7 @@ if __name__ == "__main__":
             inspect_counts_what_is_there_and_says_what_is_not,
             help_lists_every_command_and_every_option,
             the_settings_are_documented_as_they_are,
+            the_states_of_a_job_are_documented_as_they_are,
             version_names_the_back_end_and_the_libraries,
         ])
     finally:
