@@ -24,6 +24,7 @@ void job_spec_init(job_spec_t *self)
         .retention_days = -1,
         .min_cluster_size = 5,
         .selection = SELECTION_EOM,
+        .target_recall = 0.95,
         .n_init = 1,
         .max_iterations = 100,
         .tolerance = 1e-4,
@@ -94,6 +95,10 @@ static int check_dates(const job_spec_t *self, error_t *error)
 
 static int check_hdbscan(const job_spec_t *self, error_t *error)
 {
+    if (self->mode == MODE_APPROXIMATE && self->window_days >= 0)
+        return error_field(error, ERR_USAGE, "params.mode",
+                           "params.mode is \"approximate\", which has no windows; leave "
+                           "window_days out or take \"exact\"");
     if (self->max_cluster_size == 0)
         return OK;
     if (self->selection == SELECTION_LEAF)

@@ -23,6 +23,7 @@ typedef enum {
 } algorithm_t;
 #define ALGORITHM_COUNT 4
 typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
+typedef enum { MODE_EXACT, MODE_APPROXIMATE } search_mode_t;
 typedef enum { QUALITY_SILHOUETTE = 1 } quality_t;
 typedef enum { SEEDING_PLUS_PLUS, SEEDING_RANDOM } seeding_t;
 typedef enum { SELECTION_EOM, SELECTION_LEAF } selection_t;
@@ -64,8 +65,10 @@ typedef struct {
     uint32_t min_samples;             /* 0: as min_cluster_size; counts the point itself */
     double cluster_selection_epsilon; /* 0; in the metric's distance */
     selection_t selection;            /* cluster_selection_method: "eom" | "leaf" */
-    int allow_single_cluster;         /* 0 */
-    uint32_t max_cluster_size;        /* 0: no limit; eom only */
+    search_mode_t mode;       /* "exact" | "approximate": neighbours are looked for nearby only */
+    double target_recall;     /* 0.95: share of the true neighbours that an approximate job finds */
+    int allow_single_cluster; /* 0 */
+    uint32_t max_cluster_size; /* 0: no limit; eom only */
     /* "params" of kmeans */
     uint32_t k;              /* required, >= 1; for each partition */
     seeding_t init;          /* "k-means++" | "random" */

@@ -14,6 +14,7 @@ const char *const LINKAGE_NAMES[] = {"average", "complete", "single", "ward", NU
 static const char *const LEVEL_NAMES[] = {"documents", "events", "entities", "storylines", NULL};
 static const char *const SELECTION_NAMES[] = {"eom", "leaf", NULL};
 static const char *const QUALITY_NAMES[] = {"silhouette", NULL};
+static const char *const MODE_NAMES[] = {"exact", "approximate", NULL};
 static const char *const SEEDING_NAMES[] = {"k-means++", "random", NULL};
 static const char *const PARTITION_NAMES[] = {"domain", "event_type", "entity_type", NULL};
 
@@ -69,6 +70,10 @@ static const field_t HDBSCAN_FIELDS[] = {
      COUNT_MAX, NULL, "The smallest number of items that is a cluster."},
     {"min_samples", "params.min_samples", FIELD_COUNT, 0, AT(min_samples), 0, COUNT_MAX, NULL,
      "Neighbours that make a dense place, the item itself counted; 0 is as min_cluster_size."},
+    {"mode", "params.mode", FIELD_CHOICE, 0, AT(mode), 0, 0, MODE_NAMES,
+     "All neighbours, or as many as target_recall asks for, of large jobs, without windows."},
+    {"target_recall", "params.target_recall", FIELD_REAL, 0, AT(target_recall), 0, 1, NULL,
+     "The share of true neighbours that an approximate job finds at least, measured on a sample."},
 };
 
 static const field_t KMEANS_FIELDS[] = {

@@ -24,7 +24,8 @@
     X(TASK_LINKAGE, "linkage")       /* slots: a whole partition */                                \
     X(TASK_SILHOUETTE, "silhouette") /* clusters in members */                                     \
     X(TASK_PAIRS, "pairs")           /* slots of one partition; places when there are codes */     \
-    X(TASK_NEAR, "near")             /* places of one partition */
+    X(TASK_NEAR, "near")             /* places of one partition */                                 \
+    X(TASK_PROBE, "probe")           /* groups in probes */
 
 typedef enum {
 #define X(name, wire) name,

@@ -95,6 +95,8 @@ static int after_encode(step_t *self, advance_output_t *out, error_t *error)
         [ALGORITHM_AGGLOMERATIVE] = hdbscan_after_encode, /* single linkage */
         [ALGORITHM_PAIRS] = pairs_after_encode,
     };
+    if (self->input->spec->mode == MODE_APPROXIMATE)
+        return kmeans_after_encode(self, out, error); /* of the cells */
     return AFTER[self->input->spec->algorithm](self, out, error);
 }
 
@@ -112,6 +114,7 @@ static int fold(step_t *self, advance_output_t *out, error_t *error)
         [TASK_LINKAGE] = agglomerative_after_linkage,
         [TASK_PAIRS] = pairs_after_pairs,
         [TASK_NEAR] = hdbscan_after_near,
+        [TASK_PROBE] = probing_after_probe,
     };
     int code = read_stage(self, error);
     if (code == OK)

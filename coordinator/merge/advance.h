@@ -6,6 +6,7 @@
  *
  *   hdbscan:  plan -> (rotate -> encode) -> knn -> (reach)* -> summarise -> last
  *   kmeans:   plan -> (rotate -> encode) -> (seed -> (assign)+)+ -> summarise -> last
+ *   hdbscan, approximate: plan -> rotate -> encode -> seed -> (assign)+ -> probe -> probe -> summarise
  *   agglomerative: plan -> linkage -> summarise -> last; single linkage as hdbscan
  *   pairs:    plan -> (rotate -> encode) -> (pairs, counted) -> pairs -> summarise -> last */
 #ifndef STAGE4_COORDINATOR_MERGE_ADVANCE_H

@@ -5,11 +5,9 @@
  * spanning forest so far (boruvka.h): forest_*, found_*, bound_* as columns a, b, weight. The same
  * in memory is kept between two rounds (kept.h). */
 #include "coordinator/merge/coding.h"
-#include "coordinator/merge/hierarchy.h"
 #include "coordinator/merge/neighbours.h"
 #include "coordinator/merge/pairing.h"
 #include "coordinator/merge/steps.h"
-#include "coordinator/merge/validity.h"
 
 #include "proto/payload.h"
 
@@ -70,6 +68,7 @@ int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error)
     if (plan_largest_partition(plan) < spec->min_cluster_size)
         return all_noise(self, out, error);
     if (coding_pays(spec, plan, neighbour_count(spec, plan)))
+        /* k-means makes the cells of an approximate job, and begins with codes as well */
         return coding_begin(self, out, error);
     return find_neighbours(self, out, error);
 }
@@ -331,14 +330,8 @@ static int ask(tree_t *self, const boruvka_queries_t *queries, advance_output_t 
     return code;
 }
 
-static void report_tree(tree_t *self, const boruvka_state_t *state)
+static void report_search(tree_t *self)
 {
-    metric_t metric = self->step->input->spec->metric;
-    double weight = 0;
-    for (size_t i = 0; i < state->forest_count; i++)
-        weight += metric_distance(metric, state->forest[i].weight);
-    step_report(self->step, "mst_weight", json_real(weight));
-    step_report(self->step, "mst_edges", json_integer((json_int_t)state->forest_count));
     step_report(self->step, "mst_edges_certified_by_lists",
                 json_integer((json_int_t)self->certified));
     step_report(self->step, "rounds", json_integer(self->round));
@@ -346,47 +339,13 @@ static void report_tree(tree_t *self, const boruvka_state_t *state)
     step_report(self->step, "neighbours", json_integer(self->neighbours.lists.k));
 }
 
-/* With one cluster there is nothing that it could be separated from. */
-static int report_validity(tree_t *self, const boruvka_state_t *state,
-                           const clustering_t *clustering, error_t *error)
-{
-    double mean;
-    if (clustering->cluster_count < 2)
-        return OK;
-    double *validity = malloc(clustering->cluster_count * sizeof *validity);
-    if (validity == NULL)
-        return error_set(error, ERR_MEMORY, "out of memory to measure %u clusters",
-                         clustering->cluster_count);
-    int code = validity_measure(state->forest, state->forest_count, self->step->input->spec->metric,
-                                clustering, validity, &mean, error);
-    if (code == OK)
-        quality_report(self->step, "dbcv", json_real(mean));
-    free(validity);
-    return code;
-}
-
 static int cut_tree(tree_t *self, advance_output_t *out, error_t *error)
 {
     boruvka_state_t state = boruvka_state(self->boruvka);
-    const plan_t *plan = &self->step->checkpoint.plan;
-    clustering_t clustering = {0};
     if (self->step->input->spec->algorithm == ALGORITHM_AGGLOMERATIVE) /* single linkage */
         return agglomerative_after_tree(self->step, state.forest, state.forest_count, out, error);
-    hierarchy_options_t options;
-    hierarchy_options_init(&options, self->step->input->spec);
-    int code = clustering_init(&clustering, plan->count, error);
-    if (code == OK)
-        code = hierarchy_cluster_all(state.forest, state.forest_count, plan->partition_begin,
-                                     plan->partition_count, &options, &clustering, error);
-    if (code == OK) {
-        report_tree(self, &state); /* after the sort: a sum in a fixed order */
-        code = report_validity(self, &state, &clustering, error);
-    }
-    if (code == OK) {
-        code = summarise_begin(self->step, &clustering, out, error);
-    }
-    clustering_clear(&clustering);
-    return code;
+    report_search(self);
+    return tree_cut(self->step, state.forest, state.forest_count, out, error);
 }
 
 static int grow_tree(tree_t *self, advance_output_t *out, error_t *error)

@@ -8,6 +8,7 @@
 #include "coordinator/merge/centres.h"
 #include "coordinator/merge/coding.h"
 #include "coordinator/merge/kmeans_runs.h"
+#include "coordinator/merge/probing.h"
 #include "coordinator/merge/steps.h"
 
 #include "common/input/flat_index.h"
@@ -30,6 +31,30 @@ typedef struct {
     uint32_t earlier;   /* rounds of the runs before */
     uint32_t converged; /* so did all of those */
 } progress_t;
+
+/* What is asked of k-means: by the job, or for the cells of an approximate one. */
+typedef struct {
+    uint32_t k;
+    seeding_t init;
+    uint32_t n_init;
+    uint32_t max_iterations;
+    double tolerance;
+    uint64_t seed;
+} kmeans_t;
+
+static int for_cells(const step_t *self)
+{
+    return self->input->spec->algorithm != ALGORITHM_KMEANS;
+}
+
+static kmeans_t asked(const step_t *self)
+{
+    const job_spec_t *spec = self->input->spec;
+    if (for_cells(self))
+        return (kmeans_t){probing_cells(&self->checkpoint.plan), SEEDING_PLUS_PLUS, 1, 4, 1e-3, 0};
+    return (kmeans_t){spec->k,         spec->init, spec->n_init, spec->max_iterations,
+                      spec->tolerance, spec->seed};
+}
 
 static columns_writer_t *write_state(const step_t *self, const progress_t *progress,
                                      const sha256_t *best)
@@ -63,18 +88,18 @@ static int leave_seed(step_t *self, const progress_t *progress, const sha256_t *
                       const coding_t *coding, advance_output_t *out, error_t *error)
 {
     const plan_t *plan = &self->checkpoint.plan;
-    const job_spec_t *spec = self->input->spec;
+    const kmeans_t kmeans = asked(self);
     task_cutter_t cutter;
     task_cutter_init(&cutter, TASK_SEED, PAIRS_A_TASK, UINT32_MAX); /* whole partitions */
     for (uint32_t p = 0; p < plan->partition_count; p++)
         task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
-                        (uint64_t)plan_partition_size(plan, p) * spec->k);
+                        (uint64_t)plan_partition_size(plan, p) * kmeans.k);
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
     if (coding != NULL)
         coding_put(coding, &cutter);
-    task_cutter_param(&cutter, "k", spec->k);
-    task_cutter_param(&cutter, "seed", (double)((spec->seed + progress->run) % SEED_RANGE));
-    task_cutter_param(&cutter, "uniform", spec->init == SEEDING_RANDOM);
+    task_cutter_param(&cutter, "k", kmeans.k);
+    task_cutter_param(&cutter, "seed", (double)((kmeans.seed + progress->run) % SEED_RANGE));
+    task_cutter_param(&cutter, "uniform", kmeans.init == SEEDING_RANDOM);
     columns_writer_t *writer = write_state(self, progress, best);
     snprintf(out->phase, sizeof out->phase, "k-means, seeds");
     return checkpoint_leave(self->input, &cutter, &writer, out, error);
@@ -205,7 +230,7 @@ int kmeans_after_seed(step_t *self, advance_output_t *out, error_t *error)
     uint32_t *rows = NULL;
     int code = read_state(self, &progress, &has_best, &best, error);
     if (code == OK)
-        code = centres_init(&centres, &self->checkpoint.plan, self->input->spec->k, error);
+        code = centres_init(&centres, &self->checkpoint.plan, asked(self).k, error);
     if (code != OK)
         goto fail;
     rows = malloc(((size_t)centres.total + 1) * sizeof *rows);
@@ -360,8 +385,11 @@ static int end_run(round_t *self, advance_output_t *out, error_t *error)
     int code = OK;
     if (self->has_best)
         code = kmeans_run_merge(&run, plan, self->step->input, &self->best, error);
-    if (code != OK || self->progress.run + 1 >= self->step->input->spec->n_init)
-        return code == OK ? finish(self, out, error) : code;
+    if (code != OK || self->progress.run + 1 >= asked(self->step).n_init)
+        return code != OK ? code
+               : for_cells(self->step)
+                   ? probing_begin(self->step, self->label, &self->centres, out, error)
+                   : finish(self, out, error);
     code = kmeans_run_save(&run, plan, self->step->input, &best, error);
     if (code != OK)
         return code;
@@ -374,14 +402,14 @@ static int end_run(round_t *self, advance_output_t *out, error_t *error)
 
 static int go_on(round_t *self, advance_output_t *out, error_t *error)
 {
-    const job_spec_t *spec = self->step->input->spec;
+    const kmeans_t kmeans = asked(self->step);
     int settled;
     int code = labels_settled(self, &settled, error);
     if (code != OK)
         return code;
     if (!settled)
-        settled = centres_move(&self->centres, spec->metric, spec->tolerance);
-    if (settled || self->progress.round >= spec->max_iterations) {
+        settled = centres_move(&self->centres, self->step->input->spec->metric, kmeans.tolerance);
+    if (settled || self->progress.round >= kmeans.max_iterations) {
         self->progress.converged &= settled != 0;
         return end_run(self, out, error);
     }

@@ -25,6 +25,10 @@ int hdbscan_after_encode(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_near(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_knn(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_reach(step_t *self, advance_output_t *out, error_t *error);
+/* tree_cut.c: clusters of a spanning forest, which is sorted on return, and then summaries. */
+int tree_cut(step_t *self, edge_t *forest, size_t count, advance_output_t *out, error_t *error);
+/* probing.c */
+int probing_after_probe(step_t *self, advance_output_t *out, error_t *error);
 /* kmeans.c */
 int kmeans_begin(step_t *self, advance_output_t *out, error_t *error);
 int kmeans_after_encode(step_t *self, advance_output_t *out, error_t *error);

@@ -249,6 +249,11 @@ static void put_parameters(json_text_t *out, const cluster_t *cluster, const job
     put_text(out, spec->selection == SELECTION_LEAF ? "leaf" : "eom");
     put_flag(out, "allow_single_cluster", spec->allow_single_cluster);
     put_integer(out, "max_cluster_size", spec->max_cluster_size);
+    if (spec->mode == MODE_APPROXIMATE) {
+        json_text_key(out, "mode");
+        put_text(out, "approximate");
+        put_real(out, "target_recall", spec->target_recall);
+    }
     put_real(out, "stability", cluster->from.persistence);
 }
 

@@ -59,6 +59,20 @@ def kmeans_gives_the_same_bytes_too():
     assert len(set(seen.values())) == 1, seen
 
 
+def cells_and_codes_of_centres_give_the_same_bytes():
+    """k-means and approximate jobs by int8 codes, whose last bits differ between processors."""
+    made = harness.made_events(WORK / "cells", 5000, seed=4)
+    for algorithm, params in (("kmeans", ("k=70", "max_iterations=6")),
+                              ("hdbscan", ("mode=approximate", "target_recall=0.8"))):
+        seen = {(w, t, simd): cluster("cells-%d-%d-%s" % (w, t, simd), made, "events",
+                                      algorithm=algorithm, params=params,
+                                      env={"STAGE4_SIMD": simd},
+                                      extra=("--workers", w, "--threads", t))
+                for w, t, simd in [(1, 1, simd_here()[-1]), (3, 1, "scalar"),
+                                   (2, 2, simd_here()[-1])]}
+        assert len(set(seen.values())) == 1, (algorithm, seen)
+
+
 def agglomerative_trees_have_the_same_bytes():
     """One partition, and many; single linkage is another road (spanning tree, codes or not)."""
     for linkage in ("average", "single", "ward"):
@@ -170,6 +184,7 @@ if __name__ == "__main__":
             any_number_of_workers_and_threads_gives_the_same_bytes,
             any_simd_width_gives_the_same_bytes,
             kmeans_gives_the_same_bytes_too,
+            cells_and_codes_of_centres_give_the_same_bytes,
             agglomerative_trees_have_the_same_bytes,
             pairs_have_the_same_bytes,
             partitions_and_windows_give_the_same_bytes,

@@ -10,6 +10,7 @@ static const task_kind_fn KINDS[TASK_KIND_COUNT] = {
     [TASK_SUMMARISE] = task_summarise,
     [TASK_ROTATE] = task_rotate,
     [TASK_SILHOUETTE] = task_silhouette,
+    [TASK_PROBE] = task_probe,
     [TASK_ENCODE] = task_encode,
     [TASK_LINKAGE] = task_linkage,
     [TASK_PAIRS] = task_pairs,

@@ -24,6 +24,7 @@ int task_seed(task_state_t *state, uint8_t **payload, size_t *length, error_t *e
 int task_assign(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_summarise(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 
+int task_probe(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_silhouette(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_rotate(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_encode(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);

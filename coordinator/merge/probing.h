@@ -1,0 +1,23 @@
+/* probing.h - approximate HDBSCAN*: neighbours from the cells around each row's own, and no others.
+ *
+ *   plan -> rotate -> encode -> (seed -> (assign)+) -> probe (a sample, everywhere) -> probe -> ...
+ *
+ * k-means cuts each partition into cells. A sample of rows searches all cells: its true neighbours
+ * say in how many of the nearest cells rows must search for `target_recall` of the neighbours to be
+ * found; all rows then search in that many. The tree is that of the lists alone. docs/algorithms.md,
+ * 13. */
+#ifndef STAGE4_COORDINATOR_MERGE_PROBING_H
+#define STAGE4_COORDINATOR_MERGE_PROBING_H
+
+#include "coordinator/merge/centres.h"
+#include "coordinator/merge/steps.h"
+
+/* How many cells a partition is cut into, at most. */
+uint32_t probing_cells(const plan_t *plan);
+
+/* The cells are known: `label` is each slot's, within its partition, `centres` are theirs. Follows an
+ * assign stage with codes. */
+int probing_begin(step_t *self, const uint32_t *label, const centres_t *centres,
+                  advance_output_t *out, error_t *error);
+
+#endif
