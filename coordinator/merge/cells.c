@@ -13,7 +13,8 @@ static int allocate(cells_t *self, error_t *error)
     self->partition = malloc(cells * sizeof *self->partition);
     if (self->cell_of && self->begin && self->member && self->partition)
         return OK;
-    return error_set(error, ERR_MEMORY, "out of memory for %u cells", self->count);
+    error_set(error, ERR_MEMORY, "out of memory for %u cells", self->count);
+    return ERR_MEMORY;
 }
 
 static void list_members(cells_t *self)

@@ -135,8 +135,10 @@ static int prepare(probing_t *self, const centres_t *centres, const uint32_t *la
     const plan_t *plan = &self->step->checkpoint.plan;
     self->k = plan_list_length(self->step->input->spec, plan_largest_partition(plan));
     self->near = malloc(((size_t)centres->total + 1) * sizeof *self->near);
-    if (self->near == NULL)
-        return error_set(error, ERR_MEMORY, "out of memory for %u cells", centres->total);
+    if (self->near == NULL) {
+        error_set(error, ERR_MEMORY, "out of memory for %u cells", centres->total);
+        return ERR_MEMORY;
+    }
     return cells_init(&self->cells, plan, centres, label, error);
 }
 
@@ -275,19 +277,24 @@ static int read_lists(const probing_t *self, lists_t *lists, error_t *error)
     const sha256_t *probes = step_input(self->step, "probes");
     size_t groups = 0;
     *lists = (lists_t){0};
-    int code = probes == NULL ? error_set(error, ERR_PROTOCOL, "the stage names no probes")
-                              : payload_open(&lists->probes, input, probes, "probes", error);
+    if (probes == NULL) {
+        error_set(error, ERR_PROTOCOL, "the stage names no probes");
+        return ERR_PROTOCOL;
+    }
+    int code = payload_open(&lists->probes, input, probes, "probes", error);
     if (code == OK)
         code = payload_list(&lists->probes, "group_begin", &lists->group_begin, &groups, error);
     if (code == OK)
         code = payload_list(&lists->probes, "row", &lists->row, &lists->rows, error);
     if (code != OK)
         return code;
-    lists->neighbour = malloc((lists->rows * self->k + 1) * sizeof *lists->neighbour);
-    lists->d2 = malloc((lists->rows * self->k + 1) * sizeof *lists->d2);
-    if (lists->neighbour == NULL || lists->d2 == NULL)
-        return error_set(error, ERR_MEMORY, "out of memory for %u neighbours of %zu rows", self->k,
-                         lists->rows);
+    lists->neighbour = calloc(lists->rows * self->k + 1, sizeof *lists->neighbour);
+    lists->d2 = calloc(lists->rows * self->k + 1, sizeof *lists->d2);
+    if (lists->neighbour == NULL || lists->d2 == NULL) {
+        error_set(error, ERR_MEMORY, "out of memory for %u neighbours of %zu rows", self->k,
+                  lists->rows);
+        return ERR_MEMORY;
+    }
     for (uint32_t t = 0; t < self->step->stage.task_count && code == OK; t++) {
         code = advance_stopped(input, error);
         if (code == OK)
@@ -313,7 +320,7 @@ static int count_hits(const probing_t *self, const lists_t *sample, uint64_t *hi
     int code = OK;
     *total = 0;
     for (size_t row = 0; row < sample->rows && code == OK; row++) {
-        uint32_t count;
+        uint32_t count = 0;
         code = cells_near(&self->cells, self->cells.cell_of[sample->row[row]], self->near, &count,
                           error);
         for (uint32_t m = 0; m < self->k && code == OK; m++) {
@@ -331,7 +338,7 @@ static int count_hits(const probing_t *self, const lists_t *sample, uint64_t *hi
 static int choose_probes(const probing_t *self, const lists_t *sample, uint32_t *probes,
                          error_t *error)
 {
-    uint64_t total, found = 0;
+    uint64_t total = 0, found = 0;
     uint64_t *hits = calloc((size_t)self->cells.count + 1, sizeof *hits);
     if (hits == NULL)
         return error_set(error, ERR_MEMORY, "out of memory for %u cells", self->cells.count);
@@ -353,7 +360,7 @@ static int all_groups(probing_t *self, uint32_t probes, groups_t *groups, error_
     if (code == OK)
         memcpy(groups->row, cells->member, cells->plan->count * sizeof *groups->row);
     for (uint32_t c = 0; c < cells->count && code == OK; c++) {
-        uint32_t count;
+        uint32_t count = 0;
         code = cells_near(cells, c, self->near, &count, error);
         if (code == OK)
             add_group(groups, cells, cells->begin[c + 1], self->near,
@@ -366,7 +373,7 @@ static int after_sample(probing_t *self, const lists_t *sample, advance_output_t
                         error_t *error)
 {
     groups_t groups = {0};
-    uint32_t probes;
+    uint32_t probes = 1;
     int code = choose_probes(self, sample, &probes, error);
     if (code == OK)
         code = all_groups(self, probes, &groups, error);
@@ -398,7 +405,8 @@ static int sort_lists(const probing_t *self, lists_t *lists, neighbour_lists_t *
     if (neighbour == NULL || d2 == NULL || *core == NULL || lists->rows != n) {
         free(neighbour);
         free(d2);
-        return error_set(error, ERR_MEMORY, "out of memory for the neighbours of %zu rows", n);
+        error_set(error, ERR_MEMORY, "out of memory for the neighbours of %zu rows", n);
+        return ERR_MEMORY;
     }
     for (size_t row = 0; row < n; row++) {
         size_t slot = lists->row[row];
@@ -434,7 +442,7 @@ static int is_listed(const uint32_t *list, uint32_t k, uint32_t slot)
 static int report_recall(const probing_t *self, const neighbour_lists_t *lists, error_t *error)
 {
     const payload_t *state = &self->step->checkpoint.payload;
-    const uint32_t *sample, *truth = NULL, *probes = NULL;
+    const uint32_t *sample = NULL, *truth = NULL, *probes = NULL;
     size_t count = 0;
     uint64_t found = 0, total = 0;
     int code = payload_list(state, "sample", &sample, &count, error);
@@ -477,7 +485,7 @@ static int grow_forest(const probing_t *self, const neighbour_lists_t *lists, bo
 
 static int after_all(probing_t *self, lists_t *lists, advance_output_t *out, error_t *error)
 {
-    neighbour_lists_t sorted;
+    neighbour_lists_t sorted = {0};
     boruvka_t *boruvka = NULL;
     float *core = NULL;
     int code = sort_lists(self, lists, &sorted, &core, error);
@@ -500,8 +508,10 @@ static int open_cells(probing_t *self, error_t *error)
     const plan_t *plan = &step->checkpoint.plan;
     const sha256_t *centres = step_input(step, "centres"), *assigned = step_input(step, "assigned");
     const uint32_t *label = NULL;
-    if (centres == NULL || assigned == NULL)
-        return error_set(error, ERR_PROTOCOL, "the stage names no cells");
+    if (centres == NULL || assigned == NULL) {
+        error_set(error, ERR_PROTOCOL, "the stage names no cells");
+        return ERR_PROTOCOL;
+    }
     int code = centres_load(&self->centres, plan, step->input, centres, error);
     if (code == OK)
         code = payload_open(&self->assigned, step->input, assigned, "assigned", error);
