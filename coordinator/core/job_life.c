@@ -173,11 +173,12 @@ void job_control(core_t *self, const core_event_t *event)
     job_state_t next;
     error_t error = ERROR_INIT;
     if (!job || !job->known || !move_of(event->verb, &move) ||
-        !job_state_next(job->state, move, &next))
+        !job_state_next(job->state, move, &next)) {
         refuse_control(job, event, move, &error);
-    else if (move == MOVE_RETRY)
-        refuse_busy(self, &error);
-    if (error.code != OK) {
+        core_reply(self, event->request, event->job_id, &error);
+        return;
+    }
+    if (move == MOVE_RETRY && refuse_busy(self, &error)) {
         core_reply(self, event->request, event->job_id, &error);
         return;
     }

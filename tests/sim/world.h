@@ -318,7 +318,18 @@ void worker_fault(world_t *self, sim_worker_t *worker);
 int64_t worker_next_ms(const sim_worker_t *worker);
 void worker_run_due(world_t *self, sim_worker_t *worker);
 
-/* check.c */
+/* check.c, check_end.c */
+#define REQUIRE(condition, ...)                                                                    \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            world_violated(self, __VA_ARGS__);                                                     \
+    } while (0)
+
+static inline int in(job_state_t state, job_state_t a, job_state_t b)
+{
+    return state == a || state == b;
+}
+
 void check_event(world_t *self, const core_event_t *event); /* before the step */
 void check_action(world_t *self, const core_action_t *action);
 void check_control_taken(world_t *self, const core_event_t *event);
