@@ -87,7 +87,7 @@ class Story:
         worker = self.one_at_work()
         self.service.workers.remove(worker)
         self.service.kill(worker)
-        self.service.wait_for(lambda: self.is_told("worker_lost"), 60, "a lost worker")
+        self.service.wait_for(lambda: self.is_told("worker_lost"), 120, "a lost worker")
 
     def a_worker_leaves(self):
         worker = self.service.workers.pop(0)
@@ -107,10 +107,10 @@ class Story:
     def redis_goes_and_comes_back(self):
         redis = self.service.servers["redis"]
         redis.stop()
-        self.service.wait_for(self.waits, 60, "a checkpoint that has to wait")
+        self.service.wait_for(self.waits, 600, "a checkpoint that has to wait")
         time.sleep(1.5)  # what lasts less than a second is not worth a line of the report
         redis.start()
-        self.service.wait_for(lambda: self.is_told("store_failed"), 60, "a checkpoint taken")
+        self.service.wait_for(lambda: self.is_told("store_failed"), 120, "a checkpoint taken")
 
     def postgres_goes(self):
         """It comes back when its absence was felt: not before the results are to be written."""
