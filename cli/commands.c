@@ -15,7 +15,7 @@ static const cli_command_t COMMANDS[] = {
      "mode (exact, approximate), target_recall;\n"
      "of kmeans: k, init (k-means++, random), n_init, max_iterations, tolerance, seed;\n"
      "of agglomerative: linkage (average, complete, single, ward), distance_threshold or\n"
-     "n_clusters, min_cluster_size;\n"
+     "n_clusters, min_cluster_size, and min_weight with what pairs has;\n"
      "of pairs: min_weight, decay (none, exponential, half_life, linear), decay_days, max_pairs.\n"
      "The value of --filter is a number, true, false or null when it reads as one, else a text;\n"
      "a text of digits is written in double quotes: --filter 'source_id=\"17\"'.\n"

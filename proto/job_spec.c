@@ -121,16 +121,9 @@ static int check_kmeans(const job_spec_t *self, error_t *error)
     return OK;
 }
 
-static int check_agglomerative(const job_spec_t *self, error_t *error)
+int job_spec_sparse(const job_spec_t *self)
 {
-    int threshold = self->distance_threshold >= 0;
-    if (threshold == (self->n_clusters > 0))
-        return error_field(
-            error, ERR_USAGE, "params.distance_threshold",
-            "%s of params.distance_threshold and params.n_clusters %s given; exactly "
-            "one says where the tree is cut",
-            threshold ? "both" : "none", threshold ? "are" : "is");
-    return OK;
+    return self->algorithm == ALGORITHM_AGGLOMERATIVE && self->min_weight >= 0;
 }
 
 static int check_decay(const job_spec_t *self, error_t *error)
@@ -154,6 +147,27 @@ static int check_pairs(const job_spec_t *self, error_t *error)
                            "a pair's weight is a cosine similarity; metric is \"%s\"",
                            metric_name(self->metric));
     return check_decay(self, error);
+}
+
+static int check_agglomerative(const job_spec_t *self, error_t *error)
+{
+    int threshold = self->distance_threshold >= 0;
+    if (threshold == (self->n_clusters > 0))
+        return error_field(
+            error, ERR_USAGE, "params.distance_threshold",
+            "%s of params.distance_threshold and params.n_clusters %s given; exactly "
+            "one says where the tree is cut",
+            threshold ? "both" : "none", threshold ? "are" : "is");
+    if (job_spec_sparse(self) && self->linkage != LINKAGE_AVERAGE)
+        return error_field(error, ERR_USAGE, "params.min_weight",
+                           "params.min_weight goes with linkage \"average\"; it is \"%s\"",
+                           linkage_name(self->linkage));
+    if (job_spec_sparse(self))
+        return check_pairs(self, error);
+    if (self->decay != DECAY_NONE || self->decay_days >= 0)
+        return error_field(error, ERR_USAGE, "params.decay",
+                           "params.decay goes with params.min_weight: it is the weight that falls");
+    return OK;
 }
 
 int job_spec_validate(const job_spec_t *self, error_t *error)

@@ -81,7 +81,7 @@ typedef struct {
     double distance_threshold; /* -1 none; clusters are joined at distances up to this one ... */
     uint32_t n_clusters;       /* ... or until so many a partition are left; 0 none */
     uint32_t smallest_cluster; /* JSON "min_cluster_size", 1: smaller ones are noise */
-    /* "params" of pairs */
+    /* "params" of pairs, and of agglomerative over pairs */
     double min_weight;  /* pairs that weigh so much; required. -1 none */
     decay_t decay;      /* how the weight falls with the days apart */
     double decay_days;  /* -1 none */
@@ -111,6 +111,8 @@ sha256_t job_spec_identity(const job_spec_t *self);
 void job_spec_describe(FILE *stream);
 
 uint32_t job_spec_min_samples(const job_spec_t *self); /* with the default resolved */
+/* Agglomerative over pairs of a least weight, instead of over all distances. */
+int job_spec_sparse(const job_spec_t *self);
 const char *algorithm_name(algorithm_t algorithm);
 const char *metric_name(metric_t metric);
 const char *linkage_name(linkage_method_t method);

@@ -91,22 +91,32 @@ static const field_t KMEANS_FIELDS[] = {
      "Settled: the squared move of all centres, relative to the mean variance."},
 };
 
+#define DECAY_WORDS                                                                                \
+    "How the weight falls with the days apart: not, e^(-d/decay_days), 2^(-d/decay_days), or "     \
+    "to 0 at decay_days."
+
 static const field_t AGGLOMERATIVE_FIELDS[] = {
+    {"decay", "params.decay", FIELD_CHOICE, 0, AT(decay), 0, 0, DECAY_NAMES, DECAY_WORDS},
+    {"decay_days", "params.decay_days", FIELD_REAL_NONE, 0, AT(decay_days), 0, 36500, NULL,
+     "The days of the decay."},
     {"distance_threshold", "params.distance_threshold", FIELD_REAL_NONE, 0, AT(distance_threshold),
      0, 1e9, NULL,
      "Clusters are joined up to this distance, itself included; this or n_clusters is required."},
     {"linkage", "params.linkage", FIELD_CHOICE, 0, AT(linkage), 0, 0, LINKAGE_NAMES,
      "The distance of two clusters: mean, largest or smallest of their pairs, or Ward's."},
+    {"max_pairs", "params.max_pairs", FIELD_COUNT, 0, AT(max_pairs), 1, 100000000, NULL,
+     "More pairs over min_weight are refused, as soon as that is foreseen."},
     {"min_cluster_size", "params.min_cluster_size", FIELD_COUNT, 0, AT(smallest_cluster), 1,
      COUNT_MAX, NULL, "Clusters of fewer items are noise."},
+    {"min_weight", "params.min_weight", FIELD_REAL_NONE, 0, AT(min_weight), 0, 1, NULL,
+     "Average linkage over pairs of at least this weight (similarity times decay), all others "
+     "weighing 0; null counts all distances."},
     {"n_clusters", "params.n_clusters", FIELD_COUNT, 0, AT(n_clusters), 0, COUNT_MAX, NULL,
      "Joins until so many clusters are left, in each partition; 0 is no such number."},
 };
 
 static const field_t PAIRS_FIELDS[] = {
-    {"decay", "params.decay", FIELD_CHOICE, 0, AT(decay), 0, 0, DECAY_NAMES,
-     "How the weight falls with the days apart: not, e^(-d/decay_days), 2^(-d/decay_days), or to 0 "
-     "at decay_days."},
+    {"decay", "params.decay", FIELD_CHOICE, 0, AT(decay), 0, 0, DECAY_NAMES, DECAY_WORDS},
     {"decay_days", "params.decay_days", FIELD_REAL_NONE, 0, AT(decay_days), 0, 36500, NULL,
      "The days of the decay."},
     {"max_pairs", "params.max_pairs", FIELD_COUNT, 0, AT(max_pairs), 1, 100000000, NULL,

@@ -55,7 +55,7 @@
  *                  is left stays apart (windows)
  * kind "weight"    input of `pairs` (pair_weight.h): floor f64[1]; factor f64[n] by days apart, n = 0
  *                  when days do not matter
- * kind "pairs"     result of a `pairs` task, and all of them together: a u32[m] < b u32[m] (slots of
+ * kind "pairs"     result of a `pairs` task, and all of them together (an input of `linkage` too): a u32[m] < b u32[m] (slots of
  *                  one partition), d2 f32[m]; sorted by (a, b)
  * kind "pair_counts"  result of a `pairs` task that only counts: rows u64[1] that were looked at;
  *                  bin u64[PAIR_BINS] pairs of theirs by weight (pair_bin), each row with all others

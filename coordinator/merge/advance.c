@@ -92,7 +92,7 @@ static int after_encode(step_t *self, advance_output_t *out, error_t *error)
     static int (*const AFTER[ALGORITHM_COUNT])(step_t *, advance_output_t *, error_t *) = {
         [ALGORITHM_HDBSCAN] = hdbscan_after_encode,
         [ALGORITHM_KMEANS] = kmeans_after_encode,
-        [ALGORITHM_AGGLOMERATIVE] = hdbscan_after_encode, /* single linkage */
+        [ALGORITHM_AGGLOMERATIVE] = agglomerative_after_encode,
         [ALGORITHM_PAIRS] = pairs_after_encode,
     };
     if (self->input->spec->mode == MODE_APPROXIMATE)

@@ -7,7 +7,8 @@
  *   hdbscan:  plan -> (rotate -> encode) -> knn -> (reach)* -> summarise -> last
  *   kmeans:   plan -> (rotate -> encode) -> (seed -> (assign)+)+ -> summarise -> last
  *   hdbscan, approximate: plan -> rotate -> encode -> seed -> (assign)+ -> probe -> probe -> summarise
- *   agglomerative: plan -> linkage -> summarise -> last; single linkage as hdbscan
+ *   agglomerative: plan -> linkage -> summarise -> last; single linkage as hdbscan; over pairs:
+ *             as pairs -> linkage -> summarise -> last
  *   pairs:    plan -> (rotate -> encode) -> (pairs, counted) -> pairs -> summarise -> last */
 #ifndef STAGE4_COORDINATOR_MERGE_ADVANCE_H
 #define STAGE4_COORDINATOR_MERGE_ADVANCE_H

@@ -2,7 +2,8 @@
  *
  * Average, complete and Ward's linkage: one `linkage` stage, a task for each large partition.
  * Single linkage is the minimum spanning tree of the distances themselves, that is HDBSCAN*'s with
- * min_samples = 1: the stages of hdbscan.c find it at any size, and its edges are the merges. */
+ * min_samples = 1: the stages of hdbscan.c find it at any size, and its edges are the merges.
+ * Average linkage over a sparse matrix: the stages of pairs.c, then `linkage` over the pairs. */
 #include "coordinator/merge/dendrogram.h"
 #include "coordinator/merge/hierarchy.h"
 #include "coordinator/merge/steps.h"
@@ -15,6 +16,8 @@
 #define PAIRS_A_TASK 20000000u
 /* What nn_chain and the task keep for a row beside its vector and distances. */
 #define BYTES_A_ROW 96u
+#define BYTES_A_PAIR 88u /* the task's own copy and its input too */
+#define BYTES_A_SPARSE_ROW 112u
 
 /* The merges of all partitions, growing. */
 typedef struct {
@@ -67,17 +70,42 @@ static int check_memory(const step_t *self, error_t *error)
         (unsigned long long)(limit >> 20), largest_that_fits(limit, plan->dimension));
 }
 
-static int leave_linkage(step_t *self, advance_output_t *out, error_t *error)
+/* Links in both directions, and room for those of joined clusters (worker/tasks/sparse_chain.h). */
+static int check_sparse_memory(const step_t *self, size_t pairs, error_t *error)
+{
+    uint64_t limit = self->input->matrix_bytes ? self->input->matrix_bytes : MATRIX_BYTES_DEFAULT;
+    uint64_t rows = plan_largest_partition(&self->checkpoint.plan);
+    uint64_t fixed = rows * BYTES_A_SPARSE_ROW, needed = fixed + pairs * BYTES_A_PAIR;
+    if (needed <= limit)
+        return OK;
+    return error_field(error, ERR_TOO_LARGE, "params.min_weight",
+                       "%zu pairs need %llu MiB, and %llu MiB are allowed (matrix_mib), enough for "
+                       "%llu pairs; raise min_weight or matrix_mib",
+                       pairs, (unsigned long long)(needed >> 20) + 1,
+                       (unsigned long long)(limit >> 20),
+                       (unsigned long long)(limit > fixed ? (limit - fixed) / BYTES_A_PAIR : 0));
+}
+
+/* `pairs`: NULL, all distances. */
+static int leave_linkage(step_t *self, const sha256_t *pairs, advance_output_t *out, error_t *error)
 {
     const plan_t *plan = &self->checkpoint.plan;
     const job_spec_t *spec = self->input->spec;
     task_cutter_t cutter;
+    sha256_t weight;
+    int code = pairs != NULL ? pairs_save_weight(self, &weight, error) : OK;
+    if (code != OK)
+        return code;
     task_cutter_init(&cutter, TASK_LINKAGE, PAIRS_A_TASK, UINT32_MAX); /* whole partitions */
     for (uint32_t p = 0; p < plan->partition_count; p++)
         if (plan_partition_size(plan, p) > 1)
             task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
                             (uint64_t)plan_partition_size(plan, p) * plan_partition_size(plan, p));
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
+    if (pairs != NULL) {
+        task_cutter_input(&cutter, "pairs", pairs);
+        task_cutter_input(&cutter, "weight", &weight);
+    }
     task_cutter_param(&cutter, "method", spec->linkage);
     task_cutter_param(&cutter, "metric", spec->metric);
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
@@ -209,10 +237,25 @@ int agglomerative_begin(step_t *self, advance_output_t *out, error_t *error)
         trees_clear(&trees);
         return code;
     }
+    if (job_spec_sparse(self->input->spec))
+        return pairs_begin(self, out, error);
     if (self->input->spec->linkage == LINKAGE_SINGLE)
         return hdbscan_begin(self, out, error);
     int code = check_memory(self, error);
-    return code == OK ? leave_linkage(self, out, error) : code;
+    return code == OK ? leave_linkage(self, NULL, out, error) : code;
+}
+
+int agglomerative_after_encode(step_t *self, advance_output_t *out, error_t *error)
+{
+    return job_spec_sparse(self->input->spec) ? pairs_after_encode(self, out, error)
+                                              : hdbscan_after_encode(self, out, error);
+}
+
+int agglomerative_after_pairs(step_t *self, const sha256_t *pairs, size_t count,
+                              advance_output_t *out, error_t *error)
+{
+    int code = check_sparse_memory(self, count, error);
+    return code == OK ? leave_linkage(self, pairs, out, error) : code;
 }
 
 /* ---- after the trees ---- */

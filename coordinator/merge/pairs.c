@@ -41,7 +41,7 @@ typedef struct {
 
 /* ---- asking ---- */
 
-static int save_weight(const step_t *self, sha256_t *out, error_t *error)
+int pairs_save_weight(const step_t *self, sha256_t *out, error_t *error)
 {
     const job_spec_t *spec = self->input->spec;
     double *factor = NULL;
@@ -88,7 +88,7 @@ static int leave_pairs(step_t *self, const coding_t *coding, int counting, advan
     uint64_t sample = (uint64_t)plan_largest_partition(plan) * SAMPLE_ROWS / SAMPLE_TASKS;
     task_cutter_t cutter;
     sha256_t weight;
-    int code = save_weight(self, &weight, error);
+    int code = pairs_save_weight(self, &weight, error);
     if (code != OK)
         return code;
     task_cutter_init(&cutter, TASK_PAIRS, counting && sample > quantum ? sample : quantum,
@@ -329,13 +329,16 @@ static int finish(gather_t *self, advance_output_t *out, error_t *error)
     step_t *step = self->step;
     clustering_t clustering = {0};
     sha256_t side;
-    int code = clustering_init(&clustering, step->checkpoint.plan.count, error);
+    int code = save_pairs(self, &side, error);
+    if (code != OK)
+        return code;
+    step_report(step, "pairs_found", json_integer((json_int_t)self->count));
+    if (job_spec_sparse(step->input->spec))
+        return agglomerative_after_pairs(step, &side, self->count, out, error);
+    code = clustering_init(&clustering, step->checkpoint.plan.count, error);
     if (code == OK)
         code = connect(self, &clustering, error);
-    if (code == OK)
-        code = save_pairs(self, &side, error);
     if (code == OK) {
-        step_report(step, "pairs_found", json_integer((json_int_t)self->count));
         step->side = &side;
         step->side_count = 1;
         code = summarise_begin(step, &clustering, out, error);

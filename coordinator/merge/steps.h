@@ -36,6 +36,10 @@ int kmeans_after_seed(step_t *self, advance_output_t *out, error_t *error);
 int kmeans_after_assign(step_t *self, advance_output_t *out, error_t *error);
 /* agglomerative.c */
 int agglomerative_begin(step_t *self, advance_output_t *out, error_t *error);
+int agglomerative_after_encode(step_t *self, advance_output_t *out, error_t *error);
+/* The pairs over the floor, from pairs.c: payload "pairs". */
+int agglomerative_after_pairs(step_t *self, const sha256_t *pairs, size_t count,
+                              advance_output_t *out, error_t *error);
 int agglomerative_after_linkage(step_t *self, advance_output_t *out, error_t *error);
 /* The minimum spanning forest of the distances, from hdbscan.c. */
 int agglomerative_after_tree(step_t *self, edge_t *forest, size_t count, advance_output_t *out,
@@ -44,6 +48,8 @@ int agglomerative_after_tree(step_t *self, edge_t *forest, size_t count, advance
 int pairs_begin(step_t *self, advance_output_t *out, error_t *error);
 int pairs_after_encode(step_t *self, advance_output_t *out, error_t *error);
 int pairs_after_pairs(step_t *self, advance_output_t *out, error_t *error);
+/* The payload "weight" of the job. */
+int pairs_save_weight(const step_t *self, sha256_t *out, error_t *error);
 /* Payloads of a clustering that is done. */
 typedef struct {
     sha256_t labels;

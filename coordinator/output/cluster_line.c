@@ -196,6 +196,18 @@ static void put_real(json_text_t *out, const char *key, double value)
     json_text_double(out, value);
 }
 
+static void put_pairs(json_text_t *out, const job_spec_t *spec)
+{
+    put_real(out, "min_weight", spec->min_weight);
+    json_text_key(out, "decay");
+    put_text(out, decay_name(spec->decay));
+    json_text_key(out, "decay_days");
+    if (spec->decay == DECAY_NONE)
+        json_text_raw(out, "null", 4);
+    else
+        json_text_double(out, spec->decay_days);
+}
+
 static void put_agglomerative(json_text_t *out, const cluster_t *cluster, const job_spec_t *spec)
 {
     json_text_key(out, "linkage");
@@ -208,18 +220,8 @@ static void put_agglomerative(json_text_t *out, const cluster_t *cluster, const 
     put_integer(out, "n_clusters", spec->n_clusters);
     put_integer(out, "min_cluster_size", spec->smallest_cluster);
     put_real(out, "persistence", cluster->from.persistence);
-}
-
-static void put_pairs(json_text_t *out, const job_spec_t *spec)
-{
-    put_real(out, "min_weight", spec->min_weight);
-    json_text_key(out, "decay");
-    put_text(out, decay_name(spec->decay));
-    json_text_key(out, "decay_days");
-    if (spec->decay == DECAY_NONE)
-        json_text_raw(out, "null", 4);
-    else
-        json_text_double(out, spec->decay_days);
+    if (job_spec_sparse(spec))
+        put_pairs(out, spec);
 }
 
 static void put_parameters(json_text_t *out, const cluster_t *cluster, const job_spec_t *spec)

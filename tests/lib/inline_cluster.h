@@ -29,6 +29,7 @@ struct inline_cluster {
     flat_index_t *index;
     inline_hook_fn hook;
     void *hook_context;
+    uint64_t matrix_bytes;
     int repeat;      /* every advance() runs twice, and must say the same */
     uint32_t stages; /* that had tasks */
     uint32_t kinds[TASK_KIND_COUNT];
@@ -209,6 +210,7 @@ static inline int inline_loop(inline_cluster_t *self, error_t *error)
                              .indices_folder = self->indices_folder,
                              .spool = self->spool,
                              .kept = &self->kept,
+                             .matrix_bytes = self->matrix_bytes,
                              .first = 1};
     advance_output_t step;
     sha256_t *results = NULL;

@@ -31,11 +31,13 @@ ROW_LIMIT = 1600   # scipy's cophenetic distances take a dense matrix several ti
 TOLERANCE = 1e-9   # relative; of float64 sums in another order
 
 
-def run(folder, level, method, metric, threshold, output):
+def run(folder, level, method, metric, threshold, output, params=()):
     arguments = [str(BUILD / "stage4"), "run", "--indices", str(folder), "--embedding-type", level,
                  "--algorithm", "agglomerative", "--metric", metric, "--param", "linkage=" + method,
                  "--param", "distance_threshold=%.17g" % threshold, "--json",
                  "--output", str(output / "clusters"), "--dendrogram", str(output / "trees")]
+    for param in params:
+        arguments += ["--param", param]
     subprocess.run(arguments, check=True, capture_output=True)
     lines = (output / "trees").read_text().splitlines()
     assert len(lines) == 1, len(lines)
@@ -124,6 +126,26 @@ def check(matter, method, output):
     return not faults
 
 
+def check_sparse(matter, floor, output):
+    """Average linkage over the pairs of at least `floor`, against scipy with zeros for the others.
+    scipy also joins what has nothing in common, at distance 1; we leave that apart."""
+    weight = 1 - matter.square / 2
+    dense = 1 - np.where(weight >= floor, weight, 0)
+    np.fill_diagonal(dense, 0)
+    expected = linkage(squareform(dense, checks=False), "average")
+    below = int((expected[:, 2] < 1 - 1e-12).sum())
+    threshold = 0.5
+    _, ours, labels = run(matter.folder, matter.level, "average", "cosine", threshold, output,
+                          ["min_weight=%g" % floor])
+    faults = []
+    if len(ours) != below or not np.allclose(ours[:, 2], expected[:below, 2], rtol=0, atol=1e-8):
+        faults.append("%d merges, not %d, or other heights" % (len(ours), below))
+    if not same_partition(labels, fcluster(expected, threshold, "distance")):
+        faults.append("the clusters are not scipy's")
+    print("  sparse %g: %d merges: %s" % (floor, below, faults or "same as scipy with zeros"), flush=True)
+    return not faults
+
+
 def find_matters(data, only):
     for folder in sorted(path for path in data.iterdir() if path.is_dir()):
         for level in LEVELS:
@@ -147,6 +169,10 @@ def main(only):
             for method in METHODS:
                 with tempfile.TemporaryDirectory() as output:
                     good = check(matter, method, pathlib.Path(output))
+                passed, failed = passed + good, failed + (not good)
+            for floor in (0.5, 0.8) if metric == "cosine" else ():
+                with tempfile.TemporaryDirectory() as output:
+                    good = check_sparse(matter, floor, pathlib.Path(output))
                 passed, failed = passed + good, failed + (not good)
     print("%.0f s" % (time.monotonic() - started))
     print("%d passed, %d failed" % (passed, failed))

@@ -1,10 +1,11 @@
 /* linkage.c - the agglomerative trees of whole partitions.
  *
+ * From all distances, or, with the input "pairs", from those pairs (linkage_sparse.c).
+ *
  * The canonical distances of a partition stand in memory as one condensed float64 matrix, made by
  * all threads and used up by the chain. It never travels: computing it takes less time than sending
  * it would (docs/decisions/0006). The coordinator has planned its size before the task was cut. */
-#include "worker/tasks/nn_chain.h"
-#include "worker/tasks/task_state.h"
+#include "worker/tasks/linkage.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,21 +13,6 @@
 #define CACHE_LINE 64
 #define ITEM_ROWS 32
 #define TILE_COLUMNS_NEAR 64 /* their vectors stay in the second cache for the rows of an item */
-
-typedef struct {
-    task_state_t *state;
-    metric_t metric;
-    linkage_method_t method;
-    uint32_t count; /* of the partition that is worked on */
-    const band_t *bands;
-    uint32_t first; /* its first slot */
-    float *values;
-    double *matrix;
-    /* results, over all partitions of the task */
-    merge_t *merges;
-    size_t merge_count;
-    uint32_t *merge_begin;
-} linkage_t;
 
 /* Ward's is a matter of squares, whatever the metric; so are the largest distances. */
 static double matrix_value(const linkage_t *self, float dist2)
@@ -99,13 +85,11 @@ static int grow_tree(linkage_t *self, error_t *error)
     return code;
 }
 
-static int run_partition(linkage_t *self, const segment_t *segment, error_t *error)
+static int run_dense(linkage_t *self, uint32_t partition, error_t *error)
 {
     const plan_view_t *plan = &self->state->plan;
-    size_t count = segment->end - segment->begin, dimension = self->state->dimension;
+    size_t count = self->count, dimension = self->state->dimension;
     band_t *bands = malloc((count + 1) * sizeof *bands);
-    self->first = segment->begin;
-    self->count = (uint32_t)count;
     self->bands = bands;
     self->values = aligned_alloc(CACHE_LINE,
                                  (count * dimension * sizeof(float) / CACHE_LINE + 1) * CACHE_LINE);
@@ -116,7 +100,7 @@ static int run_partition(linkage_t *self, const segment_t *segment, error_t *err
     if (!code)
         code = read_vectors(self, error);
     for (uint32_t i = 0; i < count && !code; i++)
-        bands[i] = plan_view_band(plan, segment->partition, self->first + i);
+        bands[i] = plan_view_band(plan, partition, self->first + i);
     if (!code)
         pool_run(compute_pool(self->state->context->compute), (count + ITEM_ROWS - 1) / ITEM_ROWS,
                  measure_rows, self);
@@ -128,6 +112,14 @@ static int run_partition(linkage_t *self, const segment_t *segment, error_t *err
     free(self->values);
     free(bands);
     return code;
+}
+
+static int run_partition(linkage_t *self, const segment_t *segment, error_t *error)
+{
+    self->first = segment->begin;
+    self->count = segment->end - segment->begin;
+    return self->pairs ? linkage_sparse(self, segment->partition, error)
+                       : run_dense(self, segment->partition, error);
 }
 
 static int write_payload(const linkage_t *self, uint8_t **payload, size_t *length, error_t *error)
@@ -167,6 +159,8 @@ static int read_params(linkage_t *self, error_t *error)
     self->metric = (metric_t)metric;
     if (!code && self->method == LINKAGE_SINGLE)
         code = error_set(error, ERR_PROTOCOL, "single linkage is a spanning tree, no such task");
+    if (!code && task_input(self->state->task, "pairs"))
+        code = linkage_open_pairs(self, error);
     return code;
 }
 
@@ -175,11 +169,11 @@ int task_linkage(task_state_t *state, uint8_t **payload, size_t *length, error_t
     linkage_t self = {.state = state};
     uint32_t segments = state->task->segment_count;
     size_t slots = 0;
-    int code = read_params(&self, error);
+    int code = task_state_slots(state, &slots, error);
     if (!code)
-        code = task_state_slots(state, &slots, error);
+        code = read_params(&self, error);
     if (code)
-        return code;
+        goto done;
     self.merges = malloc((slots + 1) * sizeof *self.merges);
     self.merge_begin = calloc((size_t)segments + 1, sizeof *self.merge_begin);
     if (!self.merges || !self.merge_begin)
@@ -190,7 +184,10 @@ int task_linkage(task_state_t *state, uint8_t **payload, size_t *length, error_t
     }
     if (!code)
         code = write_payload(&self, payload, length, error);
+done:
     free(self.merges);
     free(self.merge_begin);
+    columns_close(&self.pairs);
+    columns_close(&self.weights);
     return code;
 }

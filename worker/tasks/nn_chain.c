@@ -173,7 +173,7 @@ static int allocate(chain_t *self, uint32_t count, error_t *error)
     return OK;
 }
 
-static int by_order(const void *x, const void *y)
+int merge_compare(const void *x, const void *y)
 {
     const merge_t *m = x, *n = y;
     if (m->distance != n->distance)
@@ -196,7 +196,8 @@ int nn_chain(double *matrix, uint32_t count, linkage_method_t method, const atom
         if (stop && atomic_load(stop))
             code = error_set(error, ERR_CANCELLED, "the tree was stopped");
     }
-    qsort(out, self.merges, sizeof *out, by_order);
+    if (self.merges)
+        qsort(out, self.merges, sizeof *out, merge_compare);
     *merges = self.merges;
     free(self.row);
     free(self.active);

@@ -27,6 +27,9 @@ typedef struct {
     double distance;
 } merge_t;
 
+/* For qsort: (distance, a, b). */
+int merge_compare(const void *x, const void *y);
+
 /* `matrix`, condensed, is used up. It holds distances for average and complete linkage, squared
  * ones for Ward's; so do the merges. INFINITY: the two may never be in one cluster. `out` has room
  * for count - 1 merges; they come sorted by (distance, a, b), *merges of them. ERR_MEMORY;

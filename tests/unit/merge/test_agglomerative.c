@@ -56,9 +56,11 @@ static void make(fixture_t *self, uint32_t count, uint32_t groups, double spread
 
 static int run(fixture_t *self)
 {
+    uint64_t matrix_bytes = self->cluster.matrix_bytes;
     if (self->cluster.spool != NULL)
         inline_cluster_clear(&self->cluster);
     self->cluster.repeat = 1;
+    self->cluster.matrix_bytes = matrix_bytes;
     self->error = (error_t)ERROR_INIT;
     return inline_cluster_run(&self->cluster, &self->spec, self->folder.path, &self->error);
 }
@@ -101,6 +103,8 @@ static double between(const greedy_t *self, const job_spec_t *spec, uint32_t a, 
             double d2 = (double)self->dist2[i][j];
             double distance =
                 spec->linkage == LINKAGE_WARD ? d2 : metric_distance(spec->metric, (float)d2);
+            if (job_spec_sparse(spec)) /* a pair that is not there weighs 0: the window too */
+                distance = distance > 1 - spec->min_weight ? 1 : distance;
             if (self->home[i] == a && self->home[j] == b) {
                 sum += distance;
                 least = fmin(least, distance);
@@ -137,6 +141,8 @@ static void join_all(greedy_t *self, const job_spec_t *spec)
                     best_b = b;
                 }
             }
+        if (job_spec_sparse(spec) && best >= 1 - 1e-12)
+            return; /* nothing in common */
         int over =
             spec->n_clusters ? self->clusters <= spec->n_clusters : best > spec->distance_threshold;
         if (isinf(best) || over)
@@ -249,6 +255,43 @@ static void sets_of_one_two_and_equal_items(void **state)
     }
 }
 
+static void a_sparse_matrix_has_zeros_where_no_pair_is(void **state)
+{
+    static const double FLOORS[] = {0.01, 0.5, 0.7, 0.9, 1};
+    fixture_t *self = *state;
+    make(self, 40, 6, 0.5);
+    for (size_t f = 0; f < sizeof FLOORS / sizeof *FLOORS; f++)
+        for (int32_t window = -1; window <= 4; window += 5) {
+            self->spec.min_weight = FLOORS[f];
+            self->spec.window_days = window;
+            self->spec.partition_by = window < 0 ? 0 : PARTITION_DOMAIN;
+            self->spec.n_clusters = 0;
+            self->spec.distance_threshold = 0.4;
+            assert_int_equal(run(self), OK);
+            assert_as_defined(self);
+            self->spec.n_clusters = 3; /* what has nothing in common stays apart */
+            self->spec.distance_threshold = -1;
+            assert_int_equal(run(self), OK);
+            assert_as_defined(self);
+        }
+}
+
+static void sparse_pairs_too_many_for_memory_are_refused(void **state)
+{
+    fixture_t *self = *state;
+    make(self, 40, 3, 0.1);
+    self->spec.min_weight = 0.5;
+    self->spec.distance_threshold = 0.4;
+    self->spec.max_pairs = 20; /* by the estimate, which is exact here */
+    assert_int_equal(run(self), ERR_TOO_LARGE);
+    assert_string_equal(self->error.field, "params.max_pairs");
+    self->spec.max_pairs = 1000000;
+    self->cluster.matrix_bytes = 6000;
+    assert_int_equal(run(self), ERR_TOO_LARGE);
+    assert_string_equal(self->error.field, "params.min_weight");
+    assert_non_null(strstr(self->error.message, "enough for 17 pairs"));
+}
+
 static void more_clusters_than_items_are_refused(void **state)
 {
     fixture_t *self = *state;
@@ -301,6 +344,8 @@ int main(void)
         TEST(windows_and_partitions_bound_what_is_joined),
         TEST(the_ends_of_the_threshold),
         TEST(sets_of_one_two_and_equal_items),
+        TEST(a_sparse_matrix_has_zeros_where_no_pair_is),
+        TEST(sparse_pairs_too_many_for_memory_are_refused),
         TEST(more_clusters_than_items_are_refused),
         TEST(a_partition_too_large_for_memory_is_refused_with_the_size_that_fits),
     };

@@ -81,6 +81,11 @@ static void agglomerative_is_cut_at_one_place(void **state)
         {"{\"distance_threshold\":1,\"linkage\":\"median\"}", "\"single\" or \"ward\""},
         {"{\"distance_threshold\":1,\"min_cluster_size\":0}", "from 1 to"},
         {"{\"distance_threshold\":1,\"min_samples\":2}", "of the algorithm hdbscan"},
+        {"{\"distance_threshold\":1,\"min_weight\":0.5}", NULL},
+        {"{\"distance_threshold\":1,\"min_weight\":0}", "over 0"},
+        {"{\"distance_threshold\":1,\"min_weight\":0.5,\"linkage\":\"ward\"}", "\"average\""},
+        {"{\"distance_threshold\":1,\"decay\":\"linear\",\"decay_days\":3}", "params.min_weight"},
+        {"{\"distance_threshold\":1,\"min_weight\":0.5,\"decay\":\"linear\"}", "is missing"},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         char json[256];
@@ -97,8 +102,10 @@ static void agglomerative_is_cut_at_one_place(void **state)
     }
     char *json = canonical("{\"algorithm\":\"agglomerative\",\"embedding_type\":\"events\","
                            "\"params\":{\"distance_threshold\":0.25}}");
-    assert_non_null(strstr(json, "\"params\":{\"distance_threshold\":0.25,\"linkage\":\"average\","
-                                 "\"min_cluster_size\":1,\"n_clusters\":0}"));
+    assert_non_null(strstr(json, "\"params\":{\"decay\":\"none\",\"decay_days\":null,"
+                                 "\"distance_threshold\":0.25,\"linkage\":\"average\","
+                                 "\"max_pairs\":1000000,\"min_cluster_size\":1,"
+                                 "\"min_weight\":null,\"n_clusters\":0}"));
     free(json);
 }
 
