@@ -16,10 +16,10 @@ static int allocate(neighbours_t *self, const plan_t *plan, uint32_t k, error_t 
     self->neighbour = malloc((entries + 1) * sizeof *self->neighbour);
     self->d2 = calloc(entries + 1, sizeof *self->d2);
     self->core = malloc((slots + 1) * sizeof *self->core);
-    self->radius = malloc((slots + 1) * sizeof *self->radius);
+    self->radius = calloc(slots + 1, sizeof *self->radius);
     self->partition_begin = malloc(begins * sizeof *self->partition_begin);
-    self->merged_slot = malloc(((size_t)k + 1) * sizeof *self->merged_slot);
-    self->merged_d2 = malloc(((size_t)k + 1) * sizeof *self->merged_d2);
+    self->merged_slot = calloc((size_t)k + 1, sizeof *self->merged_slot);
+    self->merged_d2 = calloc((size_t)k + 1, sizeof *self->merged_d2);
     if (!self->neighbour || !self->d2 || !self->core || !self->radius || !self->partition_begin ||
         !self->merged_slot || !self->merged_d2)
         return error_set(error, ERR_MEMORY, "out of memory for %u neighbours of %zu rows", k,

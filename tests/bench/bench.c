@@ -1,12 +1,17 @@
 /* stage4-bench - a whole `stage4 run`, measured against what the processor can do.
  *
- *   stage4-bench --indices FOLDER --embedding-type LEVEL [--threads T] [--workers W]
+ *   stage4-bench --vectors FILE.index [--n ROWS] | --indices FOLDER --embedding-type LEVEL
+ *                [--algorithm hdbscan|kmeans|knn] [--threads T] [--workers W]
  *                [--param NAME=VALUE]... [--output FILE]
+ *
+ * --vectors takes the first ROWS of one file, with metadata that says nothing. `knn` is the part of
+ * an hdbscan run up to the tree: `neighbour_seconds` of every report.
  *
  * Prints JSON: seconds and CPU seconds of the run and of its phases, the float32 and int8 peaks of
  * T x W threads, the int8 kernel's share of its peak, the time of one N x N x d product by OpenBLAS
  * on as many threads (from one tile of one thread), and `ratio` = seconds / (2 N^2 d / float32
  * peak). `ratio_cpu` has CPU seconds over all threads' instead: a busy machine does not spoil it. */
+#include "cut_set.h"
 #include "peak.h"
 
 #include "common/input/flat_index.h"
@@ -24,6 +29,10 @@
 #define PATH_SIZE 4096
 
 typedef struct {
+    const char *vectors; /* NULL: indices and level are given */
+    uint32_t wanted;     /* rows of them */
+    char folder[PATH_SIZE];
+    const char *algorithm;
     const char *indices;
     const char *level;
     const char *output;
@@ -45,6 +54,12 @@ static int parse(bench_t *self, int count, char **arguments)
         const char *name = arguments[i], *value = arguments[i + 1];
         if (!strcmp(name, "--indices"))
             self->indices = value;
+        else if (!strcmp(name, "--vectors"))
+            self->vectors = value;
+        else if (!strcmp(name, "--n"))
+            self->wanted = (uint32_t)strtoul(value, NULL, 10);
+        else if (!strcmp(name, "--algorithm"))
+            self->algorithm = strcmp(value, "knn") != 0 ? value : "hdbscan";
         else if (!strcmp(name, "--embedding-type"))
             self->level = value;
         else if (!strcmp(name, "--output"))
@@ -58,7 +73,24 @@ static int parse(bench_t *self, int count, char **arguments)
         else
             return 0;
     }
-    return count % 2 == 1 && self->indices && self->level && self->threads && self->workers;
+    int given = self->vectors ? !self->indices && !self->level
+                              : self->indices && self->level && !self->wanted;
+    return count % 2 == 1 && given && self->threads && self->workers;
+}
+
+/* The set that `stage4 run` is given. */
+static int make_set(bench_t *self)
+{
+    error_t error = ERROR_INIT;
+    if (!self->vectors)
+        return 1;
+    if (cut_set_make(self->vectors, self->wanted, self->folder, sizeof self->folder, &error)) {
+        fprintf(stderr, "stage4-bench: %s\n", error.message);
+        return 0;
+    }
+    self->indices = self->folder;
+    self->level = CUT_SET_LEVEL;
+    return 1;
 }
 
 static int read_size(bench_t *self)
@@ -78,14 +110,14 @@ static int read_size(bench_t *self)
 }
 
 /* `stage4` stands beside this program. */
-static void become_stage4(const bench_t *self, int out)
+static void become_stage4(const bench_t *self, int out, FILE *said)
 {
     char program[PATH_SIZE], threads[16], workers[16];
     const char *arguments[ARGUMENTS_MOST] = {
-        program,      "run",       "--indices", self->indices, "--embedding-type",
-        self->level,  "--json",    "--as-of",   "2026-01-01",  "--output",
-        self->output, "--threads", threads,     "--workers",   workers};
-    size_t count = 15;
+        program,  "run",       "--indices",  self->indices, "--embedding-type", self->level,
+        "--json", "--as-of",   "2026-01-01", "--output",    self->output,       "--threads",
+        threads,  "--workers", workers,      "--algorithm", self->algorithm};
+    size_t count = 17;
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     program[length > 0 ? length : 0] = 0;
     char *name = strrchr(program, '/');
@@ -97,10 +129,20 @@ static void become_stage4(const bench_t *self, int out)
         arguments[count++] = self->params[i];
     }
     dup2(out, STDOUT_FILENO);
-    if (!freopen("/dev/null", "w", stderr))
-        _exit(126);
+    dup2(fileno(said), STDERR_FILENO);
     execv(program, (char **)(uintptr_t)arguments);
     _exit(127);
+}
+
+/* The end of what the run said, which is why it failed. */
+static void show(FILE *said)
+{
+    char text[2049] = "";
+    long length = fseek(said, 0, SEEK_END) == 0 ? ftell(said) : 0;
+    if (length > 2048)
+        length = 2048;
+    if (fseek(said, -length, SEEK_END) == 0 && fread(text, 1, sizeof text - 1, said) > 0)
+        fprintf(stderr, "%s\n", text);
 }
 
 static double of_time(struct timeval time)
@@ -108,7 +150,7 @@ static double of_time(struct timeval time)
     return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
 }
 
-static int run(bench_t *self)
+static int run(bench_t *self, FILE *said)
 {
     int ends[2], status = 0;
     struct rusage usage;
@@ -118,21 +160,39 @@ static int run(bench_t *self)
     clock_gettime(CLOCK_MONOTONIC, &begin);
     pid_t child = fork();
     if (child == 0)
-        become_stage4(self, ends[1]);
+        become_stage4(self, ends[1], said);
     close(ends[1]);
     FILE *stream = fdopen(ends[0], "r");
     if (child < 0 || !stream)
         return 0;
     self->status = json_loadf(stream, JSON_DISABLE_EOF_CHECK, NULL);
     fclose(stream);
-    if (wait4(child, &status, 0, &usage) != child || status)
+    if (wait4(child, &status, 0, &usage) != child || status) {
+        show(said);
         return 0;
+    }
     clock_gettime(CLOCK_MONOTONIC, &end);
     self->seconds =
         (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
     self->cpu_seconds = of_time(usage.ru_utime) + of_time(usage.ru_stime);
     self->memory_kb = usage.ru_maxrss;
     return 1;
+}
+
+static double neighbour_seconds(const json_t *times)
+{
+    static const char *const PHASES[] = {"rotation", "codes", "bounds", "neighbours"};
+    double sum = 0;
+    size_t i;
+    json_t *phase;
+    json_array_foreach(times, i, phase)
+    {
+        const char *name = json_string_value(json_object_get(phase, "phase"));
+        for (size_t p = 0; p < sizeof PHASES / sizeof *PHASES && name; p++)
+            if (!strcmp(name, PHASES[p]))
+                sum += json_number_value(json_object_get(phase, "seconds"));
+    }
+    return sum;
 }
 
 static void print(const bench_t *self)
@@ -142,34 +202,48 @@ static void print(const bench_t *self)
     double unit = 2.0 * self->rows * self->rows * self->dimension / float32;
     json_t *times = json_object_get(json_object_get(self->status, "report"), "times");
     json_t *result = json_pack(
-        "{s:i, s:i, s:i, s:i, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:O?}", "rows",
+        "{s:i, s:i, s:i, s:i, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:O?}", "rows",
         (int)self->rows, "dimension", (int)self->dimension, "workers", (int)self->workers,
         "threads", (int)self->threads, "seconds", self->seconds, "cpu_seconds", self->cpu_seconds,
         "memory_kb", (int)self->memory_kb, "float32_gflops", float32 * 1e-9, "int8_gmacs",
         int8 * 1e-9, "int8_kernel_share", peak_kernel(threads) / int8, "sgemm_seconds",
         peak_sgemm_seconds(self->rows, self->dimension) / threads, "ratio", self->seconds / unit,
-        "ratio_cpu", self->cpu_seconds / threads / unit, "phases", times);
+        "ratio_cpu", self->cpu_seconds / threads / unit, "neighbour_seconds",
+        neighbour_seconds(times), "phases", times);
     json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(4));
     printf("\n");
     json_decref(result);
 }
 
+static int measure(bench_t *self)
+{
+    FILE *said = tmpfile();
+    int done = said && read_size(self) && run(self, said);
+    if (!done)
+        fprintf(stderr, "stage4-bench: the run failed\n");
+    if (said)
+        fclose(said);
+    return done;
+}
+
 int main(int count, char **arguments)
 {
-    bench_t bench = {.threads = 2, .workers = 1, .output = "stage4-bench.jsonl"};
+    bench_t bench = {
+        .threads = 2, .workers = 1, .algorithm = "hdbscan", .output = "stage4-bench.jsonl"};
     if (!parse(&bench, count, arguments)) {
-        fprintf(stderr,
-                "usage: stage4-bench --indices FOLDER --embedding-type LEVEL [--threads T] "
-                "[--workers W] [--param NAME=VALUE]... [--output FILE (stage4-bench.jsonl)]\n");
+        fprintf(stderr, "usage: stage4-bench --vectors FILE.index [--n ROWS] | "
+                        "--indices FOLDER --embedding-type LEVEL\n"
+                        "       [--algorithm hdbscan|kmeans|knn] [--threads T] [--workers W] "
+                        "[--param NAME=VALUE]... [--output FILE (stage4-bench.jsonl)]\n");
         return 2;
     }
-    if (!read_size(&bench))
+    if (!make_set(&bench))
         return 1;
-    if (!run(&bench)) {
-        fprintf(stderr, "stage4-bench: the run failed; try it with stage4 run\n");
-        return 1;
-    }
-    print(&bench);
+    int done = measure(&bench);
+    if (done)
+        print(&bench);
+    if (bench.folder[0])
+        cut_set_remove(bench.folder);
     json_decref(bench.status);
-    return 0;
+    return done ? 0 : 1;
 }
