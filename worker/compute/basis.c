@@ -8,6 +8,8 @@
 #define GROUP 64       /* directions mixed together */
 #define POWERS 2       /* products with the moment between two orthogonalisations */
 #define RANK_LOST 1e-5 /* a direction that shrinks by that was a combination of the others */
+#define SHRUNK 0.9     /* so much that rounding may have left it along the others */
+#define PASSES_MOST 8
 
 typedef struct {
     product_fn product;
@@ -50,9 +52,11 @@ static void remove_earlier(work_t *self, const float *first, size_t count, float
         panel[i] -= parts[i];
 }
 
-/* Gram and Schmidt inside a panel. */
-static void orthogonalise_panel(float *panel, size_t rows, size_t dimension, const double *before)
+/* Gram and Schmidt inside a panel. 1 when some direction shrank: what is left of it is then made of
+ * differences, whose roundings have grown with it, and it takes another pass. */
+static int orthogonalise_panel(float *panel, size_t rows, size_t dimension, const double *before)
 {
+    int shrank = 0;
     for (size_t r = 0; r < rows; r++) {
         float *row = panel + r * dimension;
         for (size_t earlier = 0; earlier < r; earlier++) {
@@ -65,12 +69,15 @@ static void orthogonalise_panel(float *panel, size_t rows, size_t dimension, con
         float scale = norm > RANK_LOST * before[r] && norm > 0 ? (float)(1 / norm) : 0;
         for (size_t i = 0; i < dimension; i++)
             row[i] *= scale;
+        shrank |= scale > 0 && norm < SHRUNK * before[r];
     }
+    return shrank;
 }
 
-static void orthogonalise(work_t *self, float *basis)
+static int orthogonalise(work_t *self, float *basis)
 {
     size_t d = self->dimension;
+    int shrank = 0;
     for (size_t first = 0; first < self->width; first += PANEL) {
         size_t rows = self->width - first < PANEL ? self->width - first : PANEL;
         float *panel = basis + first * d;
@@ -78,8 +85,9 @@ static void orthogonalise(work_t *self, float *basis)
         for (size_t r = 0; r < rows; r++)
             before[r] = sqrt(dot_of(panel + r * d, panel + r * d, d));
         remove_earlier(self, basis, first, panel, rows);
-        orthogonalise_panel(panel, rows, d, before);
+        shrank |= orthogonalise_panel(panel, rows, d, before);
     }
+    return shrank;
 }
 
 static void multiply(work_t *self, const float *moment, float *basis)
@@ -119,7 +127,9 @@ int basis_find(const compute_t *compute, const float *moment, size_t dimension, 
             multiply(&work, moment, basis);
         orthogonalise(&work, basis);
     }
-    orthogonalise(&work, basis); /* float32 leaves a little that the second time removes */
+    /* float32 leaves a little that the next time removes */
+    for (int pass = 0; pass < PASSES_MOST && orthogonalise(&work, basis); pass++)
+        ;
     work.product(basis, width, moment, dimension, dimension, work.other, dimension);
     for (size_t k = 0; k < width; k++)
         energy[k] = dot_of(basis + k * dimension, work.other + k * dimension, dimension);

@@ -225,12 +225,33 @@ static void a_basis_holds_the_energy(void **state)
     compute_destroy(&compute);
 }
 
+/* Energies that fall over six decades: the last directions are what float32 leaves of others. */
+static void a_wide_basis_of_a_steep_moment_is_orthonormal(void **state)
+{
+    enum { DIMENSION = 640, WIDTH = 512 };
+    compute_t *compute = NULL;
+    const compute_options_t options = {.threads = 2};
+    float *moment = calloc((size_t)DIMENSION * DIMENSION, sizeof *moment);
+    float *basis = calloc((size_t)WIDTH * DIMENSION, sizeof *basis);
+    double energy[WIDTH];
+    (void)state;
+    assert_int_equal(compute_new(&options, &compute, NULL), OK);
+    for (size_t i = 0; i < DIMENSION; i++)
+        moment[i * DIMENSION + i] = (float)exp(-(double)i / 45);
+    assert_int_equal(basis_find(compute, moment, DIMENSION, WIDTH, basis, energy, NULL), OK);
+    assert_true(basis_stretch(compute, basis, DIMENSION, WIDTH) < 1.001);
+    free(moment);
+    free(basis);
+    compute_destroy(&compute);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_pair_within_the_threshold_is_ruled_out),
         cmocka_unit_test(numbers_that_are_none_rule_nothing_out),
         cmocka_unit_test(a_basis_holds_the_energy),
+        cmocka_unit_test(a_wide_basis_of_a_steep_moment_is_orthonormal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
