@@ -64,6 +64,7 @@ def main():
                 ["/clusters/" + cluster["cluster_id"] for cluster in first[:16]]
             mix = [paths[i % len(paths)] for i in range(options.requests)]
             gateways = [Gateway(service, kind) for kind in ("off", "memory", "redis")]
+            service.workers += [gateway.process for gateway in gateways]  # ended as those are
             for gateway in gateways:
                 service.http = gateway.port
                 service.wait_for(lambda: service.request("GET", "/health")[0] == 200, 20, "health")
