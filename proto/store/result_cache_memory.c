@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "proto/store/result_cache.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,9 +55,11 @@ static void link_as_newest(memory_cache_t *self, entry_t *entry)
     self->newest = entry;
 }
 
+/* `place` points at an entry: what is in the list is in its bucket. */
 static void drop(memory_cache_t *self, entry_t **place)
 {
     entry_t *entry = *place;
+    assert(entry);
     *place = entry->next_in_bucket;
     unlink_from_list(self, entry);
     self->used -= size_of(entry);
