@@ -459,7 +459,8 @@ def the_log_has_one_line_a_request_and_no_values():
 
     def logged():  # a line is written once its answer has gone out
         lines = [json.loads(line) for line in path.read_text().split("\n")[:-1]]
-        return [line for line in lines if line.get("request_id", "").startswith("log-test")]
+        mine = [line for line in lines if line.get("request_id", "").startswith("log-test")]
+        return sorted(mine, key=lambda line: line["request_id"])
     Setup.cluster.wait_for(lambda: len(logged()) == 3, 10, "three lines in the log")
     log, mine = path.read_text(), logged()
     assert [line["status"] for line in mine] == [200, 404, 400], mine

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#define WAY_PLACES 4096u /* places of one cell are neighbours in the order: the first few will do */
+
 typedef struct {
     reach_t *reach;
     codes_view_t view;
@@ -86,6 +88,32 @@ static void visit(void *context, const coded_t *tile, const code_pair_t *pairs, 
     }
 }
 
+/* A row without a floor takes the way to a column nearby as its first: a sweep has room for no radius
+ * that grows while it runs, so without one such a row would let everything through. */
+static void find_a_way(coded_search_t *self, size_t row)
+{
+    reach_t *reach = self->reach;
+    const band_t band = reach->bands[row];
+    uint32_t home = self->rows.place[row];
+    for (uint32_t away = 1; away <= WAY_PLACES; away++) {
+        for (int side = 0; side < 2; side++) {
+            uint32_t place = side ? home + away : home - away;
+            if (place < band.begin || place >= band.end)
+                continue; /* also what wrapped around */
+            uint32_t slot = self->view.slot[place];
+            float least = least_weight(reach, row, slot);
+            if (least == INFINITY)
+                continue;
+            float weight = fmaxf(measure(self, row, reach->state->plan.rows[slot], 0), least);
+            if (!reach_better(reach, row, weight, slot))
+                continue;
+            reach->best[row] = weight;
+            reach->best_slot[row] = slot;
+            return;
+        }
+    }
+}
+
 static void coded_close(void **search)
 {
     coded_search_t *self = *search;
@@ -146,9 +174,12 @@ static int coded_block(void *search, error_t *error)
     if (code)
         return code;
     coded_sum(&self->rows, &self->view);
-    for (size_t i = 0; i < reach->count; i++)
+    for (size_t i = 0; i < reach->count; i++) {
+        if (reach->best[i] == INFINITY)
+            find_a_way(self, i);
         farthest =
             fmax(farthest, code_sweep_radius(&self->view, self->rows.place[i], reach->best[i]));
+    }
     code = code_sweep_run(self->sweep, &self->rows, reach->bands, farthest, &visitor, error);
     return code ? code : first_failure(self, error);
 }
