@@ -32,7 +32,7 @@ static int32_t reach_of(const job_spec_t *spec)
 int pair_table_make(const job_spec_t *spec, double **factor, size_t *count, error_t *error)
 {
     int32_t reach = spec->decay == DECAY_NONE ? -1 : reach_of(spec);
-    *count = (size_t)(reach + 1);
+    *count = (size_t)((int64_t)reach + 1);
     *factor = malloc((*count + 1) * sizeof **factor);
     if (*factor == NULL)
         return error_set(error, ERR_MEMORY, "out of memory for the weights of %zu days", *count);

@@ -234,8 +234,8 @@ static int check_pair(const plan_t *plan, pair_t pair, error_t *error)
 static int take_task(gather_t *self, uint32_t task, error_t *error)
 {
     payload_t result = {0};
-    const uint32_t *a, *b;
-    const float *dist2;
+    const uint32_t *a = NULL, *b = NULL;
+    const float *dist2 = NULL;
     size_t count = 0;
     int code = result_open(&result, self->step->input, task, "pairs", error);
     if (code == OK)

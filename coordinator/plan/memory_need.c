@@ -201,14 +201,14 @@ int memory_check(const job_spec_t *spec, const memory_shape_t *shape, const memo
 /* 0 when the file is not there or says "max". */
 static uint64_t number_in(const char *path)
 {
-    unsigned long long value = 0;
+    char text[32] = "";
     FILE *file = fopen(path, "re");
     if (!file)
         return 0;
-    if (fscanf(file, "%llu", &value) != 1)
-        value = 0;
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    text[length] = 0;
     fclose(file);
-    return value;
+    return strtoull(text, NULL, 10);
 }
 
 /* A container sees its own group at the root of the hierarchy. */

@@ -79,9 +79,10 @@ int linkage_sparse(linkage_t *self, uint32_t partition, error_t *error)
 {
     size_t begin = pairs_from(self, self->first);
     size_t end = pairs_from(self, self->first + self->count);
+    size_t room = end > begin ? end - begin : 1;
     merge_t *out = self->merges + self->merge_count;
     uint32_t merges = 0;
-    sparse_pair_t *pairs = malloc((end - begin + 1) * sizeof *pairs);
+    sparse_pair_t *pairs = malloc(room * sizeof *pairs);
     if (!pairs)
         return error_set(error, ERR_MEMORY, "no memory for %zu pairs", end - begin);
     int code = OK;

@@ -99,13 +99,15 @@ static int join_rows(sparse_t *self, uint32_t a, uint32_t b)
     }
     size_t count = to->count + from->count;
     if (count > to->capacity) {
-        link_t *grown = malloc(count * sizeof *grown);
+        link_t *grown = malloc((count + 1) * sizeof *grown);
         if (!grown)
             return 0;
         memcpy(grown, to->links, to->count * sizeof *grown);
         if (to->owned)
             free(to->links);
-        *to = (row_t){grown, to->count, count, 1};
+        to->links = grown;
+        to->capacity = count;
+        to->owned = 1;
     }
     if (from->count)
         memcpy(to->links + to->count, from->links, from->count * sizeof *from->links);
