@@ -2,13 +2,15 @@
 """The life of a job beyond its end, with real processes: what has failed is retried from what it
 has, and what was lost on the way is made again."""
 import os
+import pathlib
 import shutil
 import sqlite3
 import tempfile
-import pathlib
+import time
 
 import harness
 from harness import AS_OF, Cluster, sha256
+from proxy import Proxy
 
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="stage4-life-"))
 JOB = {"embedding_type": "events", "algorithm": "hdbscan", "as_of": AS_OF}
@@ -107,12 +109,38 @@ def log_count(service, event):
     return sum(text.count('"%s"' % event) for text in logs)
 
 
+class FarWorkers(Service):
+    """Between them and the coordinator is a wire that can be made slow: a stage that is over in a
+    moment then takes long enough to be met."""
+
+    def __init__(self, indices):
+        super().__init__(indices)
+        self.wire = Proxy(harness.free_port(), int(self.worker_endpoint.rsplit(":", 1)[1]))
+
+    def __exit__(self, *problem):
+        super().__exit__(*problem)
+        self.wire.close()
+
+    def start_worker(self, threads=1):
+        near, self.worker_endpoint = self.worker_endpoint, "tcp://127.0.0.1:%d" % self.wire.port
+        worker = super().start_worker(threads)
+        self.worker_endpoint = near
+        return worker
+
+
 def in_the_rounds(service, job):
     """The job rests, past its neighbours: their results are inputs of what comes next."""
-    service.wait_for(lambda: str(service.status(job).get("phase")).startswith("tree"),
-                     60, "the rounds")
+    def phase():
+        return str(service.status(job).get("phase"))
+    service.wait_for(lambda: phase() in ("bounds", "neighbours"), 60, "the neighbours")
+    service.wire.delay = 0.02  # a piece: what is large takes a second, less than a lease
+    until = time.monotonic() + 60
+    while not phase().startswith("tree"):
+        assert time.monotonic() < until, "the rounds never came"
+        time.sleep(0.005)
     service.control("pause", job)
     service.wait_state(job, "paused")
+    service.wire.delay = 0
     return service.folder / "state" / "spool" / job
 
 
@@ -133,7 +161,7 @@ def results_of_earlier_stages(spool):
 
 def lost_results_of_earlier_stages_are_computed_again():
     expected = reference()
-    with Service(big()).start_all(2) as service:
+    with FarWorkers(big()).start_all(2) as service:
         job = service.submit(**JOB)
         spool = in_the_rounds(service, job)
         before = log_count(service, "result_saved")
@@ -148,7 +176,7 @@ def lost_results_of_earlier_stages_are_computed_again():
 
 def a_spool_that_was_emptied_is_filled_again():
     expected = reference()
-    with Service(big()).start_all(2) as service:
+    with FarWorkers(big()).start_all(2) as service:
         job = service.submit(**JOB)
         spool = in_the_rounds(service, job)
         for file in spool.iterdir():
