@@ -13,7 +13,7 @@ from proxy import Proxy
 
 SLOW = {"STAGE4_SIMD": "scalar"}  # jobs of seconds, not of moments: something to be hit in
 STORES = ("redis", "postgres")
-DISK = {"coordinator": 96, "redis": 96, "postgres": 384}  # mebibytes, when a disk is to be filled
+DISK = {"coordinator": 512, "redis": 192, "postgres": 768}  # mebibytes: more than jobs can use in a run
 
 
 class StoredService(harness.Cluster):
