@@ -78,7 +78,8 @@ static int same_job(const job_spec_t *asked, const char *spec_json)
     sha256_t a = job_spec_identity(asked);
     sha256_t b = job_spec_identity(&kept);
     int same = sha256_equal(&a, &b) && asked->include_metadata == kept.include_metadata &&
-               asked->priority == kept.priority && asked->retention_days == kept.retention_days &&
+               asked->quality == kept.quality && asked->priority == kept.priority &&
+               asked->retention_days == kept.retention_days &&
                (asked->as_of_ms == TIME_NONE || asked->as_of_ms == kept.as_of_ms);
     job_spec_clear(&kept);
     return same;

@@ -139,8 +139,10 @@ def the_same_key_gives_the_same_job():
     again = ask("POST", "/cluster/batch", body=job(), headers=key)[1]["job_id"]
     other = ask("POST", "/cluster/batch", body=job())[1]["job_id"]
     assert first == again and first != other
-    expect_problem(409, "idempotency_key", "POST", "/cluster/batch", headers=key,
-                   body=job(embedding_type="entities"))
+    for other in ({"embedding_type": "entities"}, {"quality": ["silhouette"]}, {"priority": 9},
+                  {"retention_days": 1}, {"include_metadata": True}):
+        expect_problem(409, "idempotency_key", "POST", "/cluster/batch", headers=key,
+                       body=job(**other))
     expect_problem(400, "Idempotency-Key", "POST", "/cluster/batch", body=job(),
                    headers={"Idempotency-Key": "x" * 80})
 
