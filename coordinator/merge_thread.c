@@ -182,6 +182,8 @@ int merge_thread_new(const merge_places_t *places, merge_thread_t **out, error_t
     if (!code)
         code = result_store_open(places->results, 0, &self->results, error);
     if (!code)
+        code = self->results->verbs->claim(self->results, &places->fence, error);
+    if (!code)
         code = net_actor_new(run, self, discard, &self->actor, error);
     if (code)
         merge_thread_destroy(&self);

@@ -53,6 +53,7 @@ typedef struct {
     int scratch; /* the spool need not be durable */
     memory_place_t memory;
     const result_store_options_t *results; /* borrowed */
+    result_fence_t fence;                  /* claimed of the results; borrowed texts */
     uint64_t matrix_bytes;                 /* advance.h */
 } merge_places_t;
 

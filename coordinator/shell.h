@@ -96,6 +96,8 @@ typedef struct {
     size_t waiting_count;
     size_t waiting_capacity;
     uint64_t next_request;
+    ledger_owner_t owner;
+    ledger_fence_t fence;
     error_t fenced; /* another coordinator has the ledger: this one ends with that */
     int64_t renewed_ms;
     int64_t swept_ms;

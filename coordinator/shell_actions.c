@@ -497,7 +497,6 @@ static void removed(shell_t *self, merge_work_t *work)
     if (!work->error.code)
         work->error.code =
             self->ledger->verbs->remove_job(self->ledger, work->job_id, &work->error);
-    shell_notice_fence(self, &work->error);
     if (!work->error.code)
         log_event(self->log, LOG_INFO, "job_removed", LOG_TEXT("job_id", work->job_id));
 }
@@ -525,6 +524,7 @@ void shell_merged(shell_t *self, merge_work_t *work)
             work->report_json = NULL;
         }
     }
+    shell_notice_fence(self, &work->error);
     if (work->error.code) {
         event.error = work->error;
         event.lost = work->lost;

@@ -63,21 +63,25 @@ static int describe_owner(const shell_t *self, ledger_owner_t *out, error_t *err
 /* A lease that nobody renews ends while we wait. One that is renewed outlasts our patience. */
 int shell_claim(shell_t *self, const atomic_int *stop, error_t *error)
 {
-    ledger_owner_t owner;
     int64_t until_ms = clock_monotonic_ms() + LEASE_MS + 2 * RENEW_MS;
-    int code = describe_owner(self, &owner, error);
+    int code = describe_owner(self, &self->owner, error);
     if (code)
         return code;
-    while ((code = self->ledger->verbs->claim(self->ledger, &owner, error)) == ERR_CONFLICT &&
+    while ((code = self->ledger->verbs->claim(self->ledger, &self->owner, error)) == ERR_CONFLICT &&
            clock_monotonic_ms() < until_ms && !atomic_load(stop))
         poll(NULL, 0, CLAIM_AGAIN_MS);
     self->renewed_ms = clock_monotonic_ms();
+    self->ledger->verbs->fence(self->ledger, &self->fence);
+    self->places.fence = (result_fence_t){
+        .ledger = self->fence.ledger, .number = self->fence.number, .owner = self->owner.words};
     return code;
 }
 
 void shell_notice_fence(shell_t *self, const error_t *error)
 {
-    if (error->code == ERR_CONFLICT && !strcmp(error->field, LEDGER_OWNER) && !self->fenced.code)
+    int displaced = error->code == ERR_CONFLICT &&
+                    (!strcmp(error->field, LEDGER_OWNER) || !strcmp(error->field, RESULT_OWNER));
+    if (displaced && !self->fenced.code)
         self->fenced = *error;
 }
 

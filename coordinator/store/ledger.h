@@ -46,6 +46,13 @@ typedef struct {
     uint32_t lease_ms;
 } ledger_owner_t;
 
+#define LEDGER_GENERATION_SIZE 33
+
+typedef struct {
+    char ledger[LEDGER_GENERATION_SIZE]; /* the ledger's name for itself */
+    int64_t number;                      /* larger with every claim; 0: none */
+} ledger_fence_t;
+
 typedef struct {
     const char *name;
     /* Inserts or replaces; NULL spec_json or report_json keep what is there. An unknown
@@ -68,6 +75,8 @@ typedef struct {
      * again, need not wait. A handle that never claimed (tests, tools) is not checked. */
     int (*claim)(ledger_t *self, const ledger_owner_t *owner, error_t *error);
     int (*renew)(ledger_t *self, error_t *error); /* the lease; well before it ends */
+    /* What claim() gave this handle: for stores that must refuse the same coordinators. */
+    void (*fence)(const ledger_t *self, ledger_fence_t *out);
 
     /* Recovery: called once a job, a stage and a task; a callback that returns non-zero ends the
      * walk with that code. Jobs come in order of submission, stages after all jobs, tasks last. */

@@ -273,6 +273,13 @@ static int renew(ledger_t *ledger, error_t *error)
     return self->fence ? renew_for(self, self->lease_ms, error) : OK;
 }
 
+static void fence(const ledger_t *ledger, ledger_fence_t *out)
+{
+    const ledger_redis_t *self = (const ledger_redis_t *)ledger;
+    out->number = self->fence;
+    memcpy(out->ledger, self->generation, sizeof out->ledger);
+}
+
 static int ping(ledger_t *ledger, error_t *error)
 {
     const ledger_redis_t *self = ledger_redis_of(ledger);
@@ -308,6 +315,7 @@ static const ledger_verbs_t VERBS = {
     .remove_job = remove_job,
     .claim = claim,
     .renew = renew,
+    .fence = fence,
     .load = ledger_redis_load,
     .job = ledger_redis_job,
     .find_key = ledger_redis_find_key,

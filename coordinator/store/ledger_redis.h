@@ -18,7 +18,6 @@
 #include "proto/store/redis.h"
 
 #define LEDGER_KEY_SIZE 160
-#define LEDGER_GENERATION_SIZE 33
 
 typedef enum {
     SCRIPT_SAVE_JOB,

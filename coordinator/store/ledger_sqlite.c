@@ -42,6 +42,8 @@ static const char *const MIGRATIONS[] = {
     "CREATE TABLE ledger_owner(one INTEGER PRIMARY KEY, fence INTEGER NOT NULL,"
     " owner TEXT NOT NULL);"
     "INSERT INTO ledger_owner VALUES(1, 0, '');",
+    "ALTER TABLE ledger_owner ADD COLUMN ledger TEXT NOT NULL DEFAULT '';"
+    "UPDATE ledger_owner SET ledger = lower(hex(randomblob(16)));",
 };
 
 #define JOB_COLUMNS                                                                                \
@@ -64,6 +66,7 @@ static const char *const MIGRATIONS[] = {
     X(REMOVE_JOB, "DELETE FROM ledger_job WHERE job_id = ?1")                                      \
     X(CLAIM, "UPDATE ledger_owner SET fence = fence + 1, owner = ?1")                              \
     X(FENCE, "SELECT fence, owner FROM ledger_owner")                                              \
+    X(GENERATION, "SELECT ledger FROM ledger_owner")                                               \
     X(EPOCH, "SELECT epoch FROM ledger_job WHERE job_id = ?1")                                     \
     X(ONE_JOB, "SELECT " JOB_COLUMNS " FROM ledger_job WHERE job_id = ?1")                         \
     X(FIND_KEY, "SELECT job_id FROM ledger_job WHERE idempotency_key = ?1"                         \
@@ -93,6 +96,7 @@ typedef struct {
     database_t *database;
     statement_t *statements[STATEMENT_COUNT];
     int64_t fence; /* of our claim; 0: none */
+    char generation[LEDGER_GENERATION_SIZE];
 } ledger_sqlite_t;
 
 static ledger_sqlite_t *self_of(ledger_t *ledger) { return (ledger_sqlite_t *)ledger; }
@@ -271,6 +275,18 @@ static int remove_job(ledger_t *ledger, const char *job_id, error_t *error)
     return database_end(self_of(ledger)->database, code, error);
 }
 
+static int read_generation(ledger_t *ledger, error_t *error)
+{
+    statement_t *statement = statement_of(ledger, GENERATION);
+    ledger_sqlite_t *self = self_of(ledger);
+    int row = 0;
+    int code = statement_step(statement, &row, error);
+    snprintf(self->generation, sizeof self->generation, "%s",
+             row ? statement_text(statement, 0) : "");
+    statement_reset(statement);
+    return code;
+}
+
 /* The lock of the state folder says who may come; this says who came last. */
 static int claim(ledger_t *ledger, const ledger_owner_t *owner, error_t *error)
 {
@@ -283,10 +299,19 @@ static int claim(ledger_t *ledger, const ledger_owner_t *owner, error_t *error)
     code = run_for(ledger, CLAIM, owner->words, error);
     if (code == OK)
         code = read_fence(ledger, &fence, words, error);
+    if (code == OK)
+        code = read_generation(ledger, error);
     code = database_end(self->database, code, error);
     if (code == OK)
         self->fence = fence;
     return code;
+}
+
+static void fence(const ledger_t *ledger, ledger_fence_t *out)
+{
+    const ledger_sqlite_t *self = (const ledger_sqlite_t *)ledger;
+    out->number = self->fence;
+    memcpy(out->ledger, self->generation, sizeof out->ledger);
 }
 
 static int renew(ledger_t *ledger, error_t *error)
@@ -505,6 +530,7 @@ static const ledger_verbs_t VERBS = {
     .remove_job = remove_job,
     .claim = claim,
     .renew = renew,
+    .fence = fence,
     .load = load,
     .job = one_job,
     .find_key = find_key,

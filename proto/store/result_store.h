@@ -92,6 +92,16 @@ typedef struct {
     int64_t newest_ms[LEVEL_COUNT]; /* when that job finished; TIME_NONE when there is none */
 } result_statistics_t;
 
+/* Who may write: the coordinator that took the ledger over last. `number` grows with every such
+ * take-over, and only numbers of one ledger are compared. */
+typedef struct {
+    const char *ledger; /* the ledger's name for itself */
+    int64_t number;
+    const char *owner; /* "coordinator 4711 on host a, state folder /var/lib/stage4" */
+} result_fence_t;
+
+#define RESULT_OWNER "result_owner" /* the field of an error that says: no more */
+
 typedef struct result_store result_store_t;
 
 #define RESULT_VERSION_SIZE 128
@@ -100,6 +110,12 @@ typedef struct {
     const char *name;  /* "sqlite" */
     int keeps_nothing; /* 1: rows need not be made */
 
+    /* Takes the store over. From then on commits and removals through handles that claimed under a
+     * smaller number of that ledger are ERR_CONFLICT with the field RESULT_OWNER and the words of
+     * who has it now, and change nothing, also those that had begun before; so is a claim of a
+     * smaller number. Waits for a commit that is about to stand. A handle that never claimed
+     * (tests, tools) is not checked. */
+    int (*claim)(result_store_t *self, const result_fence_t *fence, error_t *error);
     /* Writing: one job at a time. begin, then clusters and noise in any number of calls, then
      * commit (the commit point of a job) or rollback. */
     int (*begin_job)(result_store_t *self, const char *job_id, uint32_t epoch, error_t *error);
@@ -137,6 +153,18 @@ typedef struct {
 struct result_store {
     const result_store_verbs_t *verbs;
 }; /* the back end's own struct starts with this one */
+
+/* For back ends: what a handle has claimed; no number: nothing. */
+typedef struct {
+    char ledger[40];
+    int64_t number;
+    char owner[200];
+} result_claim_t;
+
+void result_claim_set(result_claim_t *self, const result_fence_t *fence);
+/* ERR_CONFLICT with the field RESULT_OWNER. Returns the code. */
+int result_claim_refuse(const char *where, int64_t number, const char *owner,
+                        const result_claim_t *ours, error_t *error);
 
 /* Opens (creates, migrates) the SQLite file. read_only: for gateways; ERR_UNAVAILABLE when the file
  * is not there yet. */

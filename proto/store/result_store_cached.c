@@ -224,6 +224,11 @@ static int job(result_store_t *store, const char *job_id, char **json, error_t *
 
 /* ---- what goes straight through ---- */
 
+static int claim(result_store_t *store, const result_fence_t *fence, error_t *error)
+{
+    return INNER(store)->verbs->claim(INNER(store), fence, error);
+}
+
 static int begin_job(result_store_t *store, const char *job_id, uint32_t epoch, error_t *error)
 {
     return INNER(store)->verbs->begin_job(INNER(store), job_id, epoch, error);
@@ -290,6 +295,7 @@ static void close_store(result_store_t **store)
 
 static const result_store_verbs_t VERBS = {
     .name = "cached",
+    .claim = claim,
     .begin_job = begin_job,
     .add_cluster = add_cluster,
     .add_noise = add_noise,

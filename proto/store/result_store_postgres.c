@@ -70,6 +70,7 @@ static void close_store(result_store_t **store)
 
 static const result_store_verbs_t VERBS = {
     .name = "postgres",
+    .claim = result_postgres_claim,
     .begin_job = result_postgres_begin_job,
     .add_cluster = result_postgres_add_cluster,
     .add_noise = result_postgres_add_noise,

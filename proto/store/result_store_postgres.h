@@ -4,7 +4,11 @@
  * a time, straight into the tables, under a *writing*: a number that no other job has. Nobody sees
  * them before the commit (PostgreSQL's promise), and a writer that dies leaves nothing behind. The
  * tables are therefore their own staging area: copying everything a second time would buy nothing.
- * As with SQLite, a reader starts from result_job and follows its `writing`. */
+ * As with SQLite, a reader starts from result_job and follows its `writing`.
+ *
+ * The last statement of a commit or a removal is the one that claims: it locks the ledger's row of
+ * result_fence, or finds a larger number there. So whoever claims afterwards waits until that
+ * commit stands or is gone, and none of an older number can come later. */
 #ifndef STAGE4_PROTO_STORE_RESULT_STORE_POSTGRES_H
 #define STAGE4_PROTO_STORE_RESULT_STORE_POSTGRES_H
 
@@ -23,6 +27,7 @@ typedef enum {
 typedef struct {
     result_store_t base;
     postgres_t *database;
+    result_claim_t claimed;
     writing_state_t state;
     char job_id[JOB_ID_SIZE]; /* of the job being written, as are the next */
     uint32_t epoch;
@@ -49,6 +54,7 @@ int result_postgres_again(result_postgres_t *self, int code, int *attempt, error
 int result_postgres_schema(postgres_t *database, int read_only, error_t *error);
 
 /* result_store_postgres_write.c */
+int result_postgres_claim(result_store_t *store, const result_fence_t *fence, error_t *error);
 int result_postgres_begin_job(result_store_t *store, const char *job_id, uint32_t epoch,
                               error_t *error);
 int result_postgres_add_cluster(result_store_t *store, const cluster_row_t *cluster,

@@ -75,6 +75,11 @@ static const char *const MIGRATIONS[] = {
     /* So that a version (result_store.h) of one store is never that of another. */
     "CREATE TABLE result_identity(identity text NOT NULL);"
     "INSERT INTO result_identity SELECT md5(random()::text || clock_timestamp()::text);",
+    /* The coordinator that took a ledger over last (result_store.h, claim). */
+    "CREATE TABLE result_fence("
+    " ledger text PRIMARY KEY,"
+    " number bigint NOT NULL,"
+    " owner text NOT NULL);",
 };
 
 #define VERSION ((int64_t)(sizeof MIGRATIONS / sizeof *MIGRATIONS))

@@ -266,6 +266,70 @@ int result_postgres_add_text(result_store_t *store, const char *name, uint32_t n
     return finish(self, send_all(self, SEND_BYTES, error));
 }
 
+/* ---- who may write ---- */
+
+static int refused(result_postgres_t *self, error_t *error)
+{
+    postgres_value_t ledger = postgres_text(self->claimed.ledger);
+    postgres_rows_t *rows = NULL;
+    int code =
+        postgres_query(self->database, "SELECT number, owner FROM result_fence WHERE ledger = $1",
+                       &ledger, 1, &rows, error);
+    if (code == OK)
+        code =
+            result_claim_refuse(postgres_address(self->database), postgres_rows_number(rows, 0, 0),
+                                postgres_rows_text(rows, 0, 1), &self->claimed, error);
+    postgres_rows_destroy(&rows);
+    return code;
+}
+
+/* Locks the ledger's row until the transaction ends, and says so when it is another's. The row of
+ * our own number is written once more: that is the lock, and where the tables were put back from an
+ * older copy it is the claim. */
+static int hold_fence(result_postgres_t *self, error_t *error)
+{
+    const postgres_value_t values[] = {postgres_text(self->claimed.ledger),
+                                       postgres_number(self->claimed.number),
+                                       postgres_text(self->claimed.owner)};
+    postgres_rows_t *rows = NULL;
+    if (!self->claimed.number)
+        return OK;
+    int code = postgres_query(self->database,
+                              "INSERT INTO result_fence AS f VALUES($1, $2, $3)"
+                              " ON CONFLICT(ledger) DO UPDATE"
+                              " SET number = EXCLUDED.number, owner = EXCLUDED.owner"
+                              " WHERE f.number < EXCLUDED.number"
+                              " OR (f.number = EXCLUDED.number AND f.owner = EXCLUDED.owner)"
+                              " RETURNING 1",
+                              values, sizeof values / sizeof *values, &rows, error);
+    size_t count = code == OK ? postgres_rows_count(rows) : 0;
+    postgres_rows_destroy(&rows);
+    return code == OK && !count ? refused(self, error) : code;
+}
+
+/* The lock is held for the time of a COMMIT. A coordinator that is stopped just then, or whose
+ * connection breaks without a word, loses its transaction by the server's clock. */
+static int hold_fence_briefly(result_postgres_t *self, error_t *error)
+{
+    int code = postgres_execute(self->database,
+                                "SET LOCAL idle_in_transaction_session_timeout = 3000", error);
+    return code == OK ? hold_fence(self, error) : code;
+}
+
+int result_postgres_claim(result_store_t *store, const result_fence_t *fence, error_t *error)
+{
+    result_postgres_t *self = result_postgres_of(store);
+    int attempt = 0;
+    int code;
+    if (self->state != WRITING_NONE)
+        return error_set(error, ERR_CONFLICT, "job %s is being written", self->job_id);
+    result_claim_set(&self->claimed, fence);
+    do
+        code = hold_fence(self, error);
+    while (result_postgres_again(self, code, &attempt, error));
+    return code;
+}
+
 /* ---- the end ---- */
 
 static int delete_rows(result_postgres_t *self, int64_t writing, error_t *error)
@@ -363,6 +427,8 @@ static int write_job(result_postgres_t *self, const result_job_row_t *job, error
     int code = send_all(self, 0, error);
     if (code == OK)
         code = replace(self, job, &same, error);
+    if (code == OK)
+        code = hold_fence_briefly(self, error);
     if (code != OK)
         return code;
     if (!same)
@@ -413,6 +479,8 @@ static int remove_inside(result_postgres_t *self, const char *job_id, error_t *e
     if (code == OK)
         code = postgres_query(self->database, "DELETE FROM result_job WHERE job_id = $1", &value, 1,
                               NULL, error);
+    if (code == OK)
+        code = hold_fence_briefly(self, error);
     if (code == OK)
         return postgres_execute(self->database, "COMMIT", error);
     roll_back(self);

@@ -72,6 +72,9 @@ static const char *const MIGRATIONS[] = {
     /* So that a version (result_store.h) of one store is never that of another. */
     "CREATE TABLE result_identity(identity TEXT NOT NULL);"
     "INSERT INTO result_identity VALUES(hex(randomblob(16)));",
+    /* The coordinator that took a ledger over last (result_store.h, claim). */
+    "CREATE TABLE result_fence(ledger TEXT PRIMARY KEY, number INTEGER NOT NULL,"
+    " owner TEXT NOT NULL);",
 };
 
 static const char *const SQL[STATEMENT_COUNT] = {
@@ -113,6 +116,7 @@ static void close_store(result_store_t **store)
 
 static const result_store_verbs_t VERBS = {
     .name = "sqlite",
+    .claim = result_sqlite_claim,
     .begin_job = result_sqlite_begin_job,
     .add_cluster = result_sqlite_add_cluster,
     .add_noise = result_sqlite_add_noise,

@@ -49,6 +49,10 @@
     X(WRITE_TEXT, "INSERT INTO result_text(writing, name, number, text) VALUES(?1, ?2, ?3, ?4)")   \
     X(WRITE_JOB, "INSERT OR REPLACE INTO result_job VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"    \
                  " ?10, ?11, ?12, ?13, ?14)")                                                      \
+    X(CLAIM, "INSERT INTO result_fence VALUES(?1, ?2, ?3) ON CONFLICT(ledger) DO UPDATE"           \
+             " SET number = ?2, owner = ?3"                                                        \
+             " WHERE number < ?2 OR (number = ?2 AND owner = ?3)")                                 \
+    X(READ_FENCE, "SELECT number, owner FROM result_fence WHERE ledger = ?1")                      \
     X(DROP_JOB, "DELETE FROM result_job WHERE job_id = ?1")                                        \
     X(DROP_NEXT, "SELECT number FROM result_writing w WHERE job_id = ?1 AND NOT EXISTS"            \
                  " (SELECT 1 FROM result_job j WHERE j.writing = w.number) LIMIT 1")               \
@@ -80,6 +84,7 @@ typedef struct {
     result_store_t base;
     database_t *database;
     statement_t *statements[STATEMENT_COUNT];
+    result_claim_t claimed;
     writing_state_t state;
     char job_id[JOB_ID_SIZE]; /* of the job being written, as are the next */
     uint32_t epoch;
@@ -96,6 +101,7 @@ static inline result_sqlite_t *result_sqlite_of(result_store_t *store)
 }
 
 /* result_store_sqlite_write.c */
+int result_sqlite_claim(result_store_t *store, const result_fence_t *fence, error_t *error);
 int result_sqlite_begin_job(result_store_t *store, const char *job_id, uint32_t epoch,
                             error_t *error);
 int result_sqlite_add_cluster(result_store_t *store, const cluster_row_t *cluster, error_t *error);

@@ -102,6 +102,44 @@ static int batch_count(result_sqlite_t *self, size_t bytes, error_t *error)
     return code == OK ? batch_begin(self, error) : code;
 }
 
+/* ---- who may write ---- */
+
+static int refused(result_sqlite_t *self, error_t *error)
+{
+    statement_t *statement = self->statements[READ_FENCE];
+    int row = 0;
+    statement_bind_text(statement, 1, self->claimed.ledger);
+    int code = statement_step(statement, &row, error);
+    if (code == OK)
+        code = result_claim_refuse(database_path(self->database),
+                                   row ? statement_int(statement, 0) : 0,
+                                   row ? statement_text(statement, 1) : "?", &self->claimed, error);
+    statement_reset(statement);
+    return code;
+}
+
+/* Inside the transaction that changes something: ours is the largest number that came here. */
+static int hold_fence(result_sqlite_t *self, error_t *error)
+{
+    statement_t *statement = self->statements[CLAIM];
+    if (!self->claimed.number)
+        return OK;
+    statement_bind_text(statement, 1, self->claimed.ledger);
+    statement_bind_int(statement, 2, self->claimed.number);
+    statement_bind_text(statement, 3, self->claimed.owner);
+    int code = statement_run(statement, error);
+    return code == OK && !database_changes(self->database) ? refused(self, error) : code;
+}
+
+int result_sqlite_claim(result_store_t *store, const result_fence_t *fence, error_t *error)
+{
+    result_sqlite_t *self = result_sqlite_of(store);
+    if (self->state != WRITING_NONE)
+        return error_set(error, ERR_CONFLICT, "job %s is being written", self->job_id);
+    result_claim_set(&self->claimed, fence);
+    return hold_fence(self, error);
+}
+
 /* ---- the verbs ---- */
 
 /* The epoch and writing that are committed; *epoch is -1 when the job is not there. */
@@ -136,6 +174,8 @@ int result_sqlite_begin_job(result_store_t *store, const char *job_id, uint32_t 
     int code = committed(self, job_id, &there, error);
     if (code == OK && there > (int64_t)epoch)
         return past_epoch(job_id, there, epoch, error);
+    if (code == OK)
+        code = hold_fence(self, error); /* what is left may be another coordinator's, at work */
     if (code == OK)
         code = drop_leftovers(self, job_id, error);
     if (code == OK && there != (int64_t)epoch) {
@@ -361,6 +401,8 @@ int result_sqlite_commit_job(result_store_t *store, const result_job_row_t *job,
             code = still_ours(self, error);
         if (code == OK)
             code = put_job(self, job, error);
+        if (code == OK)
+            code = hold_fence(self, error);
         code = batch_end(self, code, error);
     }
     if (code != OK)
@@ -382,12 +424,23 @@ void result_sqlite_rollback_job(result_store_t *store)
     self->state = WRITING_NONE;
 }
 
+static int drop_job(result_sqlite_t *self, const char *job_id, error_t *error)
+{
+    int code = batch_begin(self, error);
+    if (code != OK)
+        return code;
+    statement_bind_text(self->statements[DROP_JOB], 1, job_id);
+    code = statement_run(self->statements[DROP_JOB], error);
+    if (code == OK)
+        code = hold_fence(self, error);
+    return batch_end(self, code, error);
+}
+
 int result_sqlite_remove_job(result_store_t *store, const char *job_id, error_t *error)
 {
     result_sqlite_t *self = result_sqlite_of(store);
     if (self->state != WRITING_NONE && !strcmp(job_id, self->job_id))
         return error_set(error, ERR_CONFLICT, "job %s is being written", job_id);
-    statement_bind_text(self->statements[DROP_JOB], 1, job_id);
-    int code = statement_run(self->statements[DROP_JOB], error);
+    int code = drop_job(self, job_id, error);
     return code == OK ? drop_leftovers(self, job_id, error) : code;
 }

@@ -536,6 +536,13 @@ static void who_has_lost_the_ledger_changes_nothing(void **state)
     usleep(5000); /* its lease is over */
     assert_int_equal(self->factory->open(self->place, &second, NULL), OK);
     assert_int_equal(second->verbs->claim(second, &second_owner, &error), OK);
+    ledger_fence_t first_fence;
+    ledger_fence_t second_fence;
+    self->ledger->verbs->fence(self->ledger, &first_fence);
+    second->verbs->fence(second, &second_fence);
+    assert_true(first_fence.number > 0 && first_fence.number < second_fence.number);
+    assert_int_equal(strlen(first_fence.ledger), LEDGER_GENERATION_SIZE - 1);
+    assert_string_equal(first_fence.ledger, second_fence.ledger);
     ledger_dump_t *before = ledger_dump(self);
     job.epoch = 2;
     assert_int_equal(self->ledger->verbs->save_job(self->ledger, &job, &error), ERR_CONFLICT);

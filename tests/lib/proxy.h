@@ -13,10 +13,11 @@
 
 typedef enum {
     PROXY_PASS,
-    PROXY_CUT,        /* the next thing the client sends never arrives: both sides are closed */
-    PROXY_CUT_ANSWER, /* the next request arrives; its answer does not: both sides are closed */
-    PROXY_CUT_COMMIT, /* becomes PROXY_CUT_ANSWER when the client says COMMIT */
-    PROXY_HOLD        /* nothing is passed on; the connections stay open */
+    PROXY_CUT,         /* the next thing the client sends never arrives: both sides are closed */
+    PROXY_CUT_ANSWER,  /* the next request arrives; its answer does not: both sides are closed */
+    PROXY_CUT_COMMIT,  /* becomes PROXY_CUT_ANSWER when the client says COMMIT */
+    PROXY_HOLD_COMMIT, /* the client's next COMMIT never arrives, and then it is PROXY_HOLD */
+    PROXY_HOLD         /* nothing is passed on; the connections stay open */
 } proxy_mode_t;
 
 typedef struct {
@@ -64,6 +65,11 @@ static inline void proxy_move(proxy_t *self, size_t pair, int from_client)
     if (from_client && length > 0 && atomic_load(&self->mode) == PROXY_CUT_COMMIT &&
         memmem(bytes, (size_t)length, "COMMIT", 6))
         atomic_store(&self->mode, PROXY_CUT_ANSWER);
+    if (from_client && length > 0 && atomic_load(&self->mode) == PROXY_HOLD_COMMIT &&
+        memmem(bytes, (size_t)length, "COMMIT", 6)) {
+        atomic_store(&self->mode, PROXY_HOLD);
+        return;
+    }
     if (length > 0 && !cut && send(to, bytes, (size_t)length, MSG_NOSIGNAL) == length)
         return;
     if (cut) {

@@ -8,6 +8,7 @@
 
 #include "lib/result_fixture.h"
 #include "lib/result_suite_crash.h"
+#include "lib/result_suite_fence.h"
 
 static void nothing_is_there_before_the_commit(void **state)
 {
@@ -496,6 +497,9 @@ static int result_suite(result_factory_t *factory)
         RESULT_TEST(a_later_epoch_replaces_and_an_older_one_conflicts, factory),
         RESULT_TEST(an_epoch_overtaken_while_writing_conflicts, factory),
         RESULT_TEST(a_removed_job_is_gone_and_others_stay, factory),
+        RESULT_TEST(a_commit_begun_before_another_took_over_is_refused, factory),
+        RESULT_TEST(a_displaced_coordinator_changes_nothing_any_more, factory),
+        RESULT_TEST(a_claim_is_of_one_coordinator_and_one_ledger, factory),
         RESULT_TEST(a_text_is_read_piece_by_piece_once_committed, factory),
         RESULT_TEST(the_verbs_keep_their_order, factory),
         RESULT_TEST(a_failed_row_fails_the_commit, factory),

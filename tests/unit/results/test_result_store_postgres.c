@@ -403,6 +403,47 @@ static void a_death_inside_the_commit_is_no_commit(void **state)
     assert_true(is_written(self->reader));
 }
 
+/* A coordinator in a process of its own: it writes the job, and once more when that fails; the code
+ * of the last time is its exit status. */
+static pid_t coordinator_behind(const place_t *place, uint16_t port)
+{
+    pid_t child = fork();
+    if (child)
+        return child;
+    result_postgres_options_t options = options_of(place, 0);
+    result_store_t *store = NULL;
+    options.port = port;
+    int code = result_store_open_postgres(&options, 0, &store, NULL);
+    if (code == OK)
+        code = store->verbs->claim(store, &FIRST_FENCE, NULL);
+    if (code == OK && result_write(store, &TWENTY) == ERR_UNAVAILABLE)
+        code = result_write(store, &TWENTY);
+    _exit(code);
+}
+
+static void a_coordinator_stopped_inside_its_commit_is_displaced(void **state)
+{
+    result_fixture_t *self = *state;
+    place_t *place = self->place;
+    proxy_t *proxy = proxy_new(place->port);
+    int status = 0;
+    atomic_store(&proxy->mode, PROXY_HOLD_COMMIT);
+    pid_t child = coordinator_behind(place, proxy->port);
+    for (int i = 0; i < 6000 && atomic_load(&proxy->mode) != PROXY_HOLD; i++)
+        poll(NULL, 0, 5);
+    assert_int_equal(atomic_load(&proxy->mode), PROXY_HOLD);
+    result_store_t *second = result_claimed(self, &SECOND_FENCE); /* waits for the server's clock */
+    assert_int_equal(second->verbs->remove_job(second, "job-1", NULL), OK);
+    atomic_store(&proxy->mode, PROXY_PASS);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ERR_CONFLICT);
+    assert_false(is_written(self->reader));
+    assert_int_equal(ask_number(place, "SELECT count(*) FROM result_member"), 0);
+    second->verbs->close(&second);
+    proxy_destroy(&proxy);
+}
+
 static void a_restart_is_survived_by_open_handles(void **state)
 {
     result_fixture_t *self = *state;
@@ -657,6 +698,7 @@ int main(void)
         RESULT_TEST(a_commit_whose_answer_is_lost_is_found, &factory),
         RESULT_TEST(the_lost_answer_of_a_commit_is_asked_for_again, &factory),
         RESULT_TEST(a_death_inside_the_commit_is_no_commit, &factory),
+        RESULT_TEST(a_coordinator_stopped_inside_its_commit_is_displaced, &factory),
         RESULT_TEST(a_restart_is_survived_by_open_handles, &factory),
         RESULT_TEST(a_server_that_hangs_is_given_up_in_time, &factory),
         RESULT_TEST(a_statement_that_takes_too_long_is_ended, &factory),
