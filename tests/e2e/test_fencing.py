@@ -13,7 +13,8 @@ import time
 import harness
 import servers
 from harness import AS_OF, BUILD, Cluster, run, sha256
-from servers import Redis
+from proxy import Proxy
+from servers import Postgres, Redis
 
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="stage4-fencing-"))
 CONFLICT = 9
@@ -87,6 +88,55 @@ def one_that_was_stopped_while_another_took_over_stops_for_good():
         assert not list((first.folder / "data").glob("*%s*" % job)), "the first wrote it as well"
 
 
+def results(port, user, password):
+    secret = WORK / user
+    secret.write_text(password)
+    return ["--results", "postgres", "--postgres-host", "127.0.0.1", "--postgres-port", port,
+            "--postgres-user", user, "--postgres-password-file", secret]
+
+
+def remove(redis, service, job):
+    """Its retention is over, by a clock that is put back while nobody looks."""
+    service.kill(service.coordinator)
+    redis.tell("HSET stage4:job:%s changed_ms 1000" % job)
+    service.start_coordinator()
+    service.wait_for(lambda: service.request("GET", "/cluster/status/" + job)[0] == 404, 30,
+                     "the job to be removed")
+
+
+def rows(postgres):
+    return [postgres.ask("SELECT count(*) FROM result_" + table)
+            for table in ("job", "cluster", "member")]
+
+
+def one_that_was_stopped_while_it_wrote_leaves_no_rows_of_a_removed_job():
+    with Redis() as redis, Postgres() as postgres, \
+            Cluster(harness.DATA) as first, Cluster(harness.DATA) as second:
+        wire = Proxy(harness.free_port(), postgres.port)
+        for cluster, port in ((first, wire.port), (second, postgres.port)):
+            cluster.coordinator_options = options(redis) + results(port, "stage4_user",
+                                                                   servers.WRITER_PASSWORD)
+            cluster.gateway_options = results(postgres.port, "stage4_reader",
+                                              servers.READER_PASSWORD)
+        first.start_all(1)
+        wire.silent = True  # what it writes does not arrive yet
+        job = first.submit(**JOB)
+        first.wait_state(job, "writing")
+        first.coordinator.send_signal(signal.SIGSTOP)
+        second.start_all(1)
+        second.wait_state(job, "completed")
+        assert rows(postgres)[0] == "1", rows(postgres)
+        remove(redis, second, job)
+        assert rows(postgres) == ["0", "0", "0"], rows(postgres)
+        wire.heal()
+        first.coordinator.send_signal(signal.SIGCONT)
+        assert first.coordinator.wait(timeout=60) == CONFLICT
+        assert "another coordinator has the" in last_words(first), last_words(first)[-800:]
+        assert rows(postgres) == ["0", "0", "0"], rows(postgres)
+        assert second.coordinator.poll() is None
+        wire.close()
+
+
 def pause_in_the_background(service, job):
     def ask():
         service.request("POST", "/cluster/pause/" + job)
@@ -137,6 +187,7 @@ if __name__ == "__main__":
     try:
         harness.main([a_second_coordinator_on_the_same_redis_is_refused,
                       one_that_was_stopped_while_another_took_over_stops_for_good,
+                      one_that_was_stopped_while_it_wrote_leaves_no_rows_of_a_removed_job,
                       a_redis_that_hangs_holds_up_neither_pause_nor_heartbeats])
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
