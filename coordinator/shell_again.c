@@ -67,10 +67,19 @@ static void lost(shell_t *self, job_record_t *record, const error_t *error)
     shell_later(self, &event);
 }
 
+/* A worker may still ask for an input of a job whose files are being purged: nothing is lost then,
+ * and what would be remembered of it would be in the way of the purge. */
+static int needs_files(shell_t *self, const char *job_id)
+{
+    core_job_view_t view;
+    return core_job(self->core, job_id, &view) && view.state != JOB_CANCELLING &&
+           !job_state_ended(view.state);
+}
+
 int shell_input_missed(shell_t *self, const char *job_id, const sha256_t *sha256,
                        const error_t *error)
 {
-    job_record_t *record = job_book_find(&self->jobs, job_id);
+    job_record_t *record = needs_files(self, job_id) ? job_book_find(&self->jobs, job_id) : NULL;
     for (size_t i = 0; record && i < record->stage.input_count; i++) {
         if (sha256_equal(&record->stage.inputs[i].sha256, sha256)) {
             lost(self, record, error);
@@ -82,7 +91,7 @@ int shell_input_missed(shell_t *self, const char *job_id, const sha256_t *sha256
 
 void shell_verify_inputs(shell_t *self, const char *job_id)
 {
-    job_record_t *record = job_book_find(&self->jobs, job_id);
+    job_record_t *record = needs_files(self, job_id) ? job_book_find(&self->jobs, job_id) : NULL;
     for (size_t i = 0; record && i < record->stage.input_count; i++) {
         error_t error = ERROR_INIT;
         uint8_t *bytes = NULL;

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import urllib.error
 import urllib.request
 
@@ -279,7 +280,10 @@ def main(tests):
             word = "ok"
         except Exception as problem:  # the next test still runs
             failed += 1
-            word = "FAILED: %s: %s" % (type(problem).__name__, problem)
+            frames = traceback.extract_tb(problem.__traceback__)
+            line = next((f for f in frames if f.name == test.__name__), frames[-1])
+            word = "FAILED: %s: %s (line %d: %s)" % (type(problem).__name__, problem, line.lineno,
+                                                     line.line)
         print("%-60s %6.1f s  %s" % (test.__name__, time.monotonic() - begin, word), flush=True)
     print("%d passed, %d failed" % (len(tests) - failed, failed))
     sys.exit(failed != 0)
