@@ -128,7 +128,8 @@ static void run_purge(merge_thread_t *self, merge_work_t *work)
     if (!work->keep_spool)
         work->error.code = spool_remove_job(self->spool, work->job_id, &work->error);
     if (!work->error.code)
-        work->error.code = write_discard(self->places->output_folder, work->job_id, &work->error);
+        work->error.code = (work->discard_results ? write_remove : write_discard)(
+            self->places->output_folder, work->job_id, &work->error);
     if (!work->error.code && work->discard_results)
         work->error.code =
             self->results->verbs->remove_job(self->results, work->job_id, &work->error);

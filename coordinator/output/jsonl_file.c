@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE (1u << 20)
@@ -181,8 +182,10 @@ static void unlink_links(DIR *folder, const char *name)
 int jsonl_remove(const char *folder, const char *name, error_t *error)
 {
     char path[PATH_MAX];
+    struct stat info;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (access(path, F_OK) && errno == ENOENT)
+    int there = !lstat(path, &info);
+    if (there ? S_ISDIR(info.st_mode) : errno == ENOENT)
         return OK; /* also of an earlier attempt: the links went before it */
     DIR *names = opendir(folder);
     if (!names)

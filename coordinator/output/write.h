@@ -31,7 +31,7 @@ typedef struct {
  * clusters, sizes, noise, the largest clusters with labels, sha256 and name of the JSONL). */
 int write_outcome(const write_input_t *input, char **report_json, error_t *error);
 
-/* Removes what a cancelled or failed job may have left: temporary files. */
+/* Removes what a job may have left beside what users read: temporary files. */
 int write_discard(const char *output_folder, const char *job_id, error_t *error);
 /* Removes that, and what users read: the JSONL file, and a daily name that leads to it. */
 int write_remove(const char *output_folder, const char *job_id, error_t *error);

@@ -1,4 +1,5 @@
-"""A TCP proxy that misbehaves on request: cuts, tears, delays, falls silent, turns callers away.
+"""A TCP proxy that misbehaves on request: cuts, tears, delays, falls silent, turns callers away, and
+stops at a word of the conversation.
 
 One event loop in a thread of its own; the methods may be called from any thread."""
 import asyncio
@@ -15,6 +16,9 @@ class Proxy:
         self.silent = False      # pieces are held back until this ends
         self.refusing = False    # new connections are closed at once
         self.tear = False        # the next piece is passed on in half, then its link is cut
+        self.deaf = False        # what the far side says is held back until this ends
+        self.words = []          # of callers, one a piece and in this order; with the last one
+        self.held = "silent"     # begins this, or "deaf", which that piece still passes
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -37,15 +41,23 @@ class Proxy:
             return
         link = (writer, far_writer)
         self.links.append(link)
-        await asyncio.gather(self._pass_on(reader, far_writer, link),
-                             self._pass_on(far_reader, writer, link))
+        await asyncio.gather(self._pass_on(reader, far_writer, link, called=True),
+                             self._pass_on(far_reader, writer, link, called=False))
 
-    async def _pass_on(self, reader, writer, link):
+    def _listen_for_words(self, piece):
+        if self.words and self.words[0] in piece:
+            del self.words[0]
+            if not self.words:
+                setattr(self, self.held, True)
+
+    async def _pass_on(self, reader, writer, link, called):
         try:
             while piece := await reader.read(1 << 16):
+                if called:
+                    self._listen_for_words(piece)
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                while self.silent:
+                while self.silent or (self.deaf and not called):
                     await asyncio.sleep(0.02)
                 if self.tear and len(piece) > 1:
                     self.tear = False
@@ -75,8 +87,12 @@ class Proxy:
         """Ends one connection, by number, or all of them; how many that were."""
         return self._call(self._cut(which))
 
+    def stop_at(self, held, *words):
+        self.held, self.words = held, [word.encode() for word in words]
+
     def heal(self):
-        self.delay, self.silent, self.refusing, self.tear = 0.0, False, False, False
+        self.words = []
+        self.delay, self.silent, self.refusing, self.tear, self.deaf = 0.0, False, False, False, False
 
     async def _stop(self):
         self.server.close()
