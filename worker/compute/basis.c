@@ -12,12 +12,16 @@
 #define PASSES_MOST 8
 
 typedef struct {
+    pool_t *pool;
     product_fn product;
     size_t dimension;
     size_t width;
-    float *other;      /* width x dimension */
-    float *transposed; /* dimension x width */
-    float *dots;       /* PANEL x width */
+    const float *moment;
+    float *basis;      /* width x dimension */
+    float *other;      /* as large */
+    float *transposed; /* dimension x PANEL: the panel that is ready */
+    double *before;    /* norm of each direction when a pass began */
+    size_t first;      /* of that panel */
 } work_t;
 
 static double dot_of(const float *a, const float *b, size_t dimension)
@@ -35,67 +39,98 @@ static double dot_of(const float *a, const float *b, size_t dimension)
     return sum;
 }
 
-/* panel -= (panel . first^T) first, for the `count` directions before it. */
-static void remove_earlier(work_t *self, const float *first, size_t count, float *panel,
-                           size_t rows)
+static size_t panel_rows(const work_t *self, size_t first)
 {
-    size_t d = self->dimension;
-    if (!count)
-        return;
-    for (size_t k = 0; k < count; k++)
-        for (size_t i = 0; i < d; i++)
-            self->transposed[i * count + k] = first[k * d + i];
-    self->product(panel, rows, first, count, d, self->dots, count);
-    float *parts = self->other; /* free while directions are made orthogonal */
-    self->product(self->dots, rows, self->transposed, d, count, parts, d);
+    return self->width - first < PANEL ? self->width - first : PANEL;
+}
+
+static size_t panel_count(const work_t *self) { return (self->width + PANEL - 1) / PANEL; }
+
+/* Takes what lies along the panel that is ready off one of those behind it. */
+static void clear_panel(void *context, size_t item, uint32_t thread)
+{
+    work_t *self = context;
+    size_t d = self->dimension, first = self->first + (item + 1) * PANEL;
+    size_t rows = panel_rows(self, first);
+    float *panel = self->basis + first * d, *parts = self->other + first * d;
+    float dots[PANEL * PANEL];
+    (void)thread;
+    self->product(panel, rows, self->basis + self->first * d, PANEL, d, dots, PANEL);
+    self->product(dots, rows, self->transposed, d, PANEL, parts, d);
     for (size_t i = 0; i < rows * d; i++)
         panel[i] -= parts[i];
 }
 
-/* Gram and Schmidt inside a panel. 1 when some direction shrank: what is left of it is then made of
- * differences, whose roundings have grown with it, and it takes another pass. */
-static int orthogonalise_panel(float *panel, size_t rows, size_t dimension, const double *before)
+/* Gram and Schmidt inside the panel. 1 when some direction shrank since the pass began: what is left
+ * of it is then made of differences, whose roundings have grown with it, and it takes another pass. */
+static int orthogonalise_panel(work_t *self, size_t rows)
 {
+    size_t d = self->dimension;
+    float *panel = self->basis + self->first * d;
+    const double *before = self->before + self->first;
     int shrank = 0;
     for (size_t r = 0; r < rows; r++) {
-        float *row = panel + r * dimension;
+        float *row = panel + r * d;
+        float shares[PANEL];
+        if (r)
+            self->product(row, 1, panel, r, d, shares, r);
         for (size_t earlier = 0; earlier < r; earlier++) {
-            const float *other = panel + earlier * dimension;
-            float share = (float)dot_of(row, other, dimension);
-            for (size_t i = 0; i < dimension; i++)
-                row[i] -= share * other[i];
+            const float *other = panel + earlier * d;
+            for (size_t i = 0; i < d; i++)
+                row[i] -= shares[earlier] * other[i];
         }
-        double norm = sqrt(dot_of(row, row, dimension));
+        double norm = sqrt(dot_of(row, row, d));
         float scale = norm > RANK_LOST * before[r] && norm > 0 ? (float)(1 / norm) : 0;
-        for (size_t i = 0; i < dimension; i++)
+        for (size_t i = 0; i < d; i++)
             row[i] *= scale;
         shrank |= scale > 0 && norm < SHRUNK * before[r];
     }
     return shrank;
 }
 
-static int orthogonalise(work_t *self, float *basis)
+static void measure_panel(void *context, size_t item, uint32_t thread)
+{
+    work_t *self = context;
+    size_t first = item * PANEL, d = self->dimension;
+    (void)thread;
+    for (size_t r = 0; r < panel_rows(self, first); r++) {
+        const float *row = self->basis + (first + r) * d;
+        self->before[first + r] = sqrt(dot_of(row, row, d));
+    }
+}
+
+static int orthogonalise(work_t *self)
 {
     size_t d = self->dimension;
     int shrank = 0;
-    for (size_t first = 0; first < self->width; first += PANEL) {
-        size_t rows = self->width - first < PANEL ? self->width - first : PANEL;
-        float *panel = basis + first * d;
-        double before[PANEL] = {0};
-        for (size_t r = 0; r < rows; r++)
-            before[r] = sqrt(dot_of(panel + r * d, panel + r * d, d));
-        remove_earlier(self, basis, first, panel, rows);
-        shrank |= orthogonalise_panel(panel, rows, d, before);
+    pool_run(self->pool, panel_count(self), measure_panel, self);
+    for (self->first = 0; self->first < self->width; self->first += PANEL) {
+        size_t rows = panel_rows(self, self->first);
+        const float *panel = self->basis + self->first * d;
+        shrank |= orthogonalise_panel(self, rows);
+        if (self->first + PANEL >= self->width)
+            break;
+        for (size_t k = 0; k < PANEL; k++)
+            for (size_t i = 0; i < d; i++)
+                self->transposed[i * PANEL + k] = panel[k * d + i];
+        pool_run(self->pool, panel_count(self) - self->first / PANEL - 1, clear_panel, self);
     }
     return shrank;
 }
 
-static void multiply(work_t *self, const float *moment, float *basis)
+static void multiply_panel(void *context, size_t item, uint32_t thread)
 {
-    size_t floats = self->width * self->dimension;
-    self->product(basis, self->width, moment, self->dimension, self->dimension, self->other,
-                  self->dimension);
-    memcpy(basis, self->other, floats * sizeof *basis);
+    work_t *self = context;
+    size_t d = self->dimension, first = item * PANEL;
+    (void)thread;
+    self->product(self->basis + first * d, panel_rows(self, first), self->moment, d, d,
+                  self->other + first * d, d);
+}
+
+/* The basis times the moment, into `other`. */
+static void multiply(work_t *self)
+{
+    pool_run(self->pool, panel_count(self), multiply_panel, self);
 }
 
 /* Any start does that is not orthogonal to what is looked for. */
@@ -108,35 +143,57 @@ static void scatter(float *basis, size_t count)
     }
 }
 
-int basis_find(const compute_t *compute, const float *moment, size_t dimension, size_t width,
+typedef struct {
+    const work_t *work;
+    double *energy;
+} energy_t;
+
+static void measure_energy(void *context, size_t direction, uint32_t thread)
+{
+    energy_t *self = context;
+    size_t at = direction * self->work->dimension;
+    (void)thread;
+    self->energy[direction] =
+        dot_of(self->work->basis + at, self->work->other + at, self->work->dimension);
+}
+
+int basis_find(compute_t *compute, const float *moment, size_t dimension, size_t width,
                float *basis, double *energy, error_t *error)
 {
     product_fn product = compute_product(compute);
-    work_t work = {product ? product : product_scalar, dimension, width, NULL, NULL, NULL};
+    size_t floats = width * dimension;
+    work_t work = {.pool = compute_pool(compute),
+                   .product = product ? product : product_scalar,
+                   .dimension = dimension,
+                   .width = width,
+                   .moment = moment,
+                   .basis = basis};
+    energy_t energies = {&work, energy};
     int code = OK;
-    work.other = malloc((width + PANEL) * dimension * sizeof *work.other);
-    work.transposed = malloc(width * dimension * sizeof *work.transposed);
-    work.dots = malloc(PANEL * width * sizeof *work.dots);
-    if (!work.other || !work.transposed || !work.dots) {
+    work.other = malloc((floats + 1) * sizeof *work.other);
+    work.transposed = malloc(dimension * PANEL * sizeof *work.transposed);
+    work.before = malloc((width + 1) * sizeof *work.before);
+    if (!work.other || !work.transposed || !work.before) {
         code = error_set(error, ERR_MEMORY, "no memory for %zu directions", width);
         goto done;
     }
-    scatter(basis, width * dimension);
+    scatter(basis, floats);
     for (int round = 0; round < 2; round++) {
-        for (int power = 0; power < POWERS; power++)
-            multiply(&work, moment, basis);
-        orthogonalise(&work, basis);
+        for (int power = 0; power < POWERS; power++) {
+            multiply(&work);
+            memcpy(basis, work.other, floats * sizeof *basis);
+        }
+        orthogonalise(&work);
     }
     /* float32 leaves a little that the next time removes */
-    for (int pass = 0; pass < PASSES_MOST && orthogonalise(&work, basis); pass++)
+    for (int pass = 0; pass < PASSES_MOST && orthogonalise(&work); pass++)
         ;
-    work.product(basis, width, moment, dimension, dimension, work.other, dimension);
-    for (size_t k = 0; k < width; k++)
-        energy[k] = dot_of(basis + k * dimension, work.other + k * dimension, dimension);
+    multiply(&work);
+    pool_run(work.pool, width, measure_energy, &energies);
 done:
     free(work.other);
     free(work.transposed);
-    free(work.dots);
+    free(work.before);
     return code;
 }
 

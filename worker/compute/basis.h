@@ -10,7 +10,7 @@
 /* Rows of `basis` (width x dimension): nearly orthonormal, those with the most energy first; zeros
  * where the moment has no further rank. `moment` (dimension x dimension) is symmetric. energy[k] is
  * what direction k holds of its trace. width <= dimension. ERR_MEMORY. */
-int basis_find(const compute_t *compute, const float *moment, size_t dimension, size_t width,
+int basis_find(compute_t *compute, const float *moment, size_t dimension, size_t width,
                float *basis, double *energy, error_t *error);
 
 /* Turns directions [begin, end) among themselves so that each holds about as much as the others:

@@ -8,6 +8,7 @@
 #include "worker/tasks/task_state.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,12 +20,15 @@
 #define CELL_LIMIT 2048
 #define SPREAD 4.5 /* a code's range in standard deviations */
 #define ITEM_ROWS 32
+#define MOMENT_ROWS 96
+#define ITEM_COLUMNS 64 /* of the sample, centred at once */
 
 typedef struct {
     task_state_t *state;
     product_fn product;
     size_t dimension;
     size_t count;      /* of the sample */
+    uint32_t *rows;    /* of the index */
     float *values;     /* count x dimension */
     float *transposed; /* dimension x count, the mean taken off */
     float *mean;
@@ -38,6 +42,7 @@ typedef struct {
     float *offset;
     float *cells; /* count of cells x head: images of some of the sample, less the offset */
     size_t cell_count;
+    atomic_int read_code; /* what a read returned that failed */
 } rotate_t;
 
 static int allocate(rotate_t *self, error_t *error)
@@ -45,6 +50,7 @@ static int allocate(rotate_t *self, error_t *error)
     size_t d = self->dimension;
     size_t width = d / INT8_STEP * INT8_STEP < WIDTH_MOST ? d / INT8_STEP * INT8_STEP : WIDTH_MOST;
     self->width[1] = (uint32_t)width;
+    self->rows = malloc((self->count + 1) * sizeof *self->rows);
     self->values = malloc((self->count + 1) * d * sizeof *self->values);
     self->transposed = malloc((self->count + 1) * d * sizeof *self->transposed);
     self->mean = calloc(d, sizeof *self->mean);
@@ -53,14 +59,15 @@ static int allocate(rotate_t *self, error_t *error)
     self->energy = calloc(width, sizeof *self->energy);
     self->offset = calloc(width, sizeof *self->offset);
     self->cells = malloc((CELL_LIMIT + 1) * width * sizeof *self->cells);
-    if (self->values && self->transposed && self->mean && self->moment && self->basis &&
-        self->energy && self->offset && self->cells)
+    if (self->rows && self->values && self->transposed && self->mean && self->moment &&
+        self->basis && self->energy && self->offset && self->cells)
         return OK;
     return error_set(error, ERR_MEMORY, "no memory for a sample of %zu vectors", self->count);
 }
 
 static void clear(rotate_t *self)
 {
+    free(self->rows);
     free(self->values);
     free(self->transposed);
     free(self->mean);
@@ -71,52 +78,79 @@ static void clear(rotate_t *self)
     free(self->cells);
 }
 
+static void read_rows(void *context, size_t item, uint32_t thread)
+{
+    rotate_t *self = context;
+    size_t first = item * ITEM_ROWS;
+    size_t rows = self->count - first < ITEM_ROWS ? self->count - first : ITEM_ROWS;
+    (void)thread;
+    int code = task_state_copy(self->state, self->rows + first, rows,
+                               self->values + first * self->dimension, NULL);
+    if (code)
+        atomic_store(&self->read_code, code);
+}
+
 static int read_sample(rotate_t *self, error_t *error)
 {
     const plan_view_t *plan = &self->state->plan;
-    uint32_t *rows = malloc((self->count + 1) * sizeof *rows);
-    if (!rows)
-        return error_set(error, ERR_MEMORY, "no memory for a sample of %zu rows", self->count);
     for (size_t i = 0; i < self->count; i++)
-        rows[i] = plan->rows[(uint64_t)i * plan->slots / self->count];
-    int code = task_state_copy(self->state, rows, self->count, self->values, error);
-    free(rows);
-    return code;
+        self->rows[i] = plan->rows[(uint64_t)i * plan->slots / self->count];
+    pool_run(compute_pool(self->state->context->compute), (self->count + ITEM_ROWS - 1) / ITEM_ROWS,
+             read_rows, self);
+    if (!atomic_load(&self->read_code))
+        return OK;
+    /* once more, for its message */
+    return task_state_copy(self->state, self->rows, self->count, self->values, error);
+}
+
+static void centre_columns(void *context, size_t item, uint32_t thread)
+{
+    rotate_t *self = context;
+    size_t d = self->dimension, first = item * ITEM_COLUMNS;
+    size_t columns = d - first < ITEM_COLUMNS ? d - first : ITEM_COLUMNS;
+    double sum[ITEM_COLUMNS] = {0};
+    (void)thread;
+    for (size_t row = 0; row < self->count; row++)
+        for (size_t i = 0; i < columns; i++)
+            sum[i] += (double)self->values[row * d + first + i];
+    for (size_t i = 0; i < columns; i++)
+        self->mean[first + i] = (float)(sum[i] / (double)self->count);
+    for (size_t row = 0; row < self->count; row++)
+        for (size_t i = 0; i < columns; i++)
+            self->transposed[(first + i) * self->count + row] =
+                self->values[row * d + first + i] - self->mean[first + i];
 }
 
 static void centre_sample(rotate_t *self)
 {
-    size_t d = self->dimension;
-    for (size_t i = 0; i < d; i++) {
-        double sum = 0;
-        for (size_t row = 0; row < self->count; row++)
-            sum += (double)self->values[row * d + i];
-        self->mean[i] = (float)(sum / (double)self->count);
-        for (size_t row = 0; row < self->count; row++)
-            self->transposed[i * self->count + row] = self->values[row * d + i] - self->mean[i];
-    }
+    pool_run(compute_pool(self->state->context->compute),
+             (self->dimension + ITEM_COLUMNS - 1) / ITEM_COLUMNS, centre_columns, self);
 }
 
-/* Some rows of the moment, of which all columns. */
+/* Some rows of the moment, from the diagonal on: it is symmetric. */
 static void multiply_rows(void *context, size_t item, uint32_t thread)
 {
     rotate_t *self = context;
-    size_t first = item * ITEM_ROWS;
-    size_t rows = self->dimension - first < ITEM_ROWS ? self->dimension - first : ITEM_ROWS;
+    size_t d = self->dimension, first = item * MOMENT_ROWS;
+    size_t rows = d - first < MOMENT_ROWS ? d - first : MOMENT_ROWS;
+    const float *from = self->transposed + first * self->count;
     (void)thread;
-    self->product(self->transposed + first * self->count, rows, self->transposed, self->dimension,
-                  self->count, self->moment + first * self->dimension, self->dimension);
+    self->product(from, rows, from, d - first, self->count, self->moment + first * d + first, d);
 }
 
 static void find_moment(rotate_t *self)
 {
-    size_t items = (self->dimension + ITEM_ROWS - 1) / ITEM_ROWS;
-    pool_run(compute_pool(self->state->context->compute), items, multiply_rows, self);
+    size_t d = self->dimension;
+    pool_run(compute_pool(self->state->context->compute), (d + MOMENT_ROWS - 1) / MOMENT_ROWS,
+             multiply_rows, self);
     self->trace = 0;
-    for (size_t i = 0; i < self->dimension * self->dimension; i++)
-        self->moment[i] /= (float)self->count;
-    for (size_t i = 0; i < self->dimension; i++)
-        self->trace += (double)self->moment[i * self->dimension + i];
+    for (size_t i = 0; i < d; i++) {
+        for (size_t j = i; j < d; j++) {
+            self->moment[i * d + j] /= (float)self->count;
+            self->moment[j * d + i] = self->moment[i * d + j];
+        }
+        self->trace += (double)self->moment[i * d + i];
+    }
 }
 
 /* The fewest directions, a multiple of INT8_STEP, that hold the share. */
@@ -170,33 +204,24 @@ static void find_cells(rotate_t *self)
     }
 }
 
-static double apart(const float *a, const float *b, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
-    return sum;
-}
-
 /* Each cell is followed by the nearest that is left: what lies around a place is then likely to be
  * near, also at the edge of its cell. */
 static void chain_cells(rotate_t *self)
 {
     size_t head = self->width[0];
+    float far[CELL_LIMIT];
     for (size_t cell = 0; cell + 2 < self->cell_count; cell++) {
-        size_t nearest = cell + 1;
-        double least = INFINITY;
-        for (size_t other = cell + 1; other < self->cell_count; other++) {
-            double distance = apart(self->cells + cell * head, self->cells + other * head, head);
-            if (distance < least) {
-                least = distance;
+        float *next = self->cells + (cell + 1) * head;
+        size_t left = self->cell_count - cell - 1, nearest = 0;
+        compute_dist2(self->state->context->compute)
+            ->many(next - head, next, head, left, head, far);
+        for (size_t other = 1; other < left; other++)
+            if (far[other] < far[nearest])
                 nearest = other;
-            }
-        }
         for (size_t k = 0; k < head; k++) {
-            float kept = self->cells[(cell + 1) * head + k];
-            self->cells[(cell + 1) * head + k] = self->cells[nearest * head + k];
-            self->cells[nearest * head + k] = kept;
+            float kept = next[k];
+            next[k] = next[nearest * head + k];
+            next[nearest * head + k] = kept;
         }
     }
 }
