@@ -17,6 +17,13 @@ int64_t clock_wall_ms(void) { return now_ms(CLOCK_REALTIME); }
 
 int64_t clock_monotonic_ms(void) { return now_ms(CLOCK_MONOTONIC); }
 
+int64_t clock_monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* Days and civil dates by counting from 0000-03-01, so that the leap day ends the year:
  * H. Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
 static int64_t days_from_civil(int year, int month, int day)

@@ -10,6 +10,7 @@
 
 int64_t clock_wall_ms(void);      /* since 1970-01-01T00:00:00Z */
 int64_t clock_monotonic_ms(void); /* never goes back */
+int64_t clock_monotonic_us(void); /* the same in microseconds */
 
 /* Reads YYYY-MM-DD, optionally THH:MM[:SS[.fff]], then Z, +HH:MM, -HH:MM or nothing (UTC).
  * 1 when valid, else 0 and `out` untouched. Proleptic Gregorian, years 0001 to 9999. */

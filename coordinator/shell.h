@@ -10,6 +10,7 @@
  *   status.c         a job, the list of jobs and the coordinator's health in words (JSON)
  *   job_book.c       what is known of each job beside the core
  *   job_story.c      what befell a job and was survived
+ *   metrics.c        what is counted, for Prometheus
  *
  * One thread runs all of it. Saves to spool and ledger are made inline: they are small (a payload
  * of 5 MB with its fsync takes milliseconds to tens of them), heartbeats wait in the socket
@@ -23,6 +24,7 @@
 #include "coordinator/core/core.h"
 #include "coordinator/job_book.h"
 #include "coordinator/merge_thread.h"
+#include "coordinator/metrics.h"
 #include "coordinator/payload_shelf.h"
 #include "coordinator/store/ledger.h"
 #include "coordinator/store/spool.h"
@@ -87,6 +89,7 @@ typedef struct {
     merge_thread_t *merge;
 
     job_book_t jobs;
+    metrics_t metrics;
     payload_shelf_t shelf;
     worker_peer_t *peers;
     size_t peer_count;

@@ -75,6 +75,7 @@ static void done_with(shell_t *self, const core_action_t *action, const sha256_t
     memcpy(event.job_id, action->job_id, sizeof event.job_id);
     if (error->code) {
         event.error = *error;
+        self->metrics.saves_failed++;
         log_event(self->log, LOG_WARNING, "save_failed", LOG_TEXT("job_id", action->job_id),
                   LOG_TEXT("code", error_name(error->code)), LOG_TEXT("error", error->message));
     }
@@ -281,6 +282,7 @@ static void act_save_result(shell_t *self, const core_action_t *action)
     if (!code) {
         payload_shelf_drop(&self->shelf, action->worker, &action->ref);
         count_result(self, action);
+        self->metrics.results_saved++;
         log_task(self, "result_saved", action);
     }
     done(self, action, &error);
@@ -338,6 +340,7 @@ static void act_dispatch(shell_t *self, const core_action_t *action)
     if (record && describe_task(record, &action->ref, &message.task))
         code = shell_tell_worker(self, action->worker, &message, NULL, 0);
     if (!code) {
+        self->metrics.tasks_dispatched++;
         log_task(self, "task_dispatched", action);
         return;
     }
@@ -356,6 +359,7 @@ static void act_lost(shell_t *self, const core_action_t *action)
 {
     job_record_t *record = record_of(self, action);
     const worker_peer_t *peer = shell_peer(self, action->worker);
+    self->metrics.workers_lost++;
     if (record)
         job_story_add(&record->story, clock_wall_ms(), "worker_lost",
                       "worker %s %s; %u of its tasks were handed on", peer ? peer->name : "?",
@@ -558,6 +562,9 @@ static void act_changed(shell_t *self, const core_action_t *action)
         return;
     if (record->state != action->state)
         record->changed_ms = clock_wall_ms();
+    if (job_state_ended(action->state) && !job_state_ended(record->state))
+        metrics_job_ended(&self->metrics, &record->spec, action->state,
+                          (double)(record->changed_ms - record->submitted_ms) / 1000.0);
     record->state = action->state;
     if (action->state == JOB_RUNNING)
         job_record_phase(record, record->stage_phase, clock_monotonic_ms());

@@ -51,6 +51,7 @@ const sha256_t *shell_recall(shell_t *self, job_record_t *record, const sha256_t
 
 void shell_tell_lost(shell_t *self, job_record_t *record, const error_t *error)
 {
+    self->metrics.files_lost++;
     log_event(self->log, LOG_WARNING, "file_lost", LOG_TEXT("job_id", record->job_id),
               LOG_TEXT("error", error->message));
     job_story_add(&record->story, clock_wall_ms(), "file_lost",

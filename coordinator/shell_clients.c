@@ -58,6 +58,8 @@ void shell_answer(shell_t *self, uint64_t request, const char *job_id, const err
     error_t problem = *error;
     if (!take_waiting(self, request, &client))
         return;
+    if (client.verb == VERB_SUBMIT && !error->code)
+        self->metrics.jobs_submitted++;
     if (!problem.code)
         status_job(self, job_id, &body, &problem);
     reply(self, &client.peer, client.request_id, body, &problem);
@@ -214,13 +216,38 @@ static int on_info(shell_t *self, const net_peer_t *peer, const client_request_t
     return 0;
 }
 
+static metrics_now_t now_of(const shell_t *self)
+{
+    metrics_now_t now = {.workers = self->peer_count};
+    for (int state = 0; state < JOB_STATE_COUNT; state++)
+        now.jobs[state] = core_job_count(self->core, (job_state_t)state);
+    for (size_t i = 0; i < self->peer_count; i++) {
+        now.worker_threads += self->peers[i].threads;
+        now.tasks_held += core_worker_leases(self->core, self->peers[i].handle);
+    }
+    now.ledger_up = self->ledger->verbs->ping(self->ledger, NULL) == OK;
+    now.results_up = self->results->verbs->ping(self->results, NULL) == OK;
+    now.uptime_seconds = (double)(clock_monotonic_ms() - self->started_ms) / 1000.0;
+    return now;
+}
+
+static int on_metrics(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                      char **body, error_t *error)
+{
+    metrics_now_t now = now_of(self);
+    (void)peer;
+    (void)request;
+    metrics_text(&self->metrics, &now, body, error);
+    return 0;
+}
+
 static void serve(shell_t *self, const net_peer_t *peer, const client_request_t *request)
 {
     static int (*const HANDLERS[CLIENT_VERB_COUNT])(
         shell_t *, const net_peer_t *, const client_request_t *, char **, error_t *) = {
         [VERB_SUBMIT] = on_submit, [VERB_STATUS] = on_status,  [VERB_LIST] = on_list,
         [VERB_PAUSE] = on_control, [VERB_RESUME] = on_control, [VERB_CANCEL] = on_control,
-        [VERB_RETRY] = on_control, [VERB_INFO] = on_info,
+        [VERB_RETRY] = on_control, [VERB_INFO] = on_info,      [VERB_METRICS] = on_metrics,
     };
     char *body = NULL;
     error_t error = ERROR_INIT;

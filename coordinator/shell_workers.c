@@ -178,6 +178,7 @@ static void on_result(shell_t *self, arrival_t *arrival)
 static void on_failed(shell_t *self, arrival_t *arrival)
 {
     const worker_message_t *message = arrival->message;
+    self->metrics.tasks_failed++;
     log_event(self->log, LOG_WARNING, "task_failed", LOG_TEXT("worker", arrival->peer->name),
               LOG_TEXT("job_id", message->ref.job_id), LOG_INT("stage", message->ref.stage),
               LOG_INT("task", message->ref.task), LOG_TEXT("code", error_name(message->error.code)),

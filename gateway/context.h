@@ -4,12 +4,14 @@
 
 #include "common/log.h"
 #include "gateway/coordinator_client.h"
+#include "gateway/request_counts.h"
 #include "gateway/store_pool.h"
 
 typedef struct {
     coordinator_client_t *coordinator;
     store_pool_t *stores;
-    result_cache_t *cache; /* NULL: none */
+    result_cache_t *cache;    /* NULL: none */
+    request_counts_t *counts; /* NULL: nobody counts */
     const char *indices_folder;
     int coordinator_timeout_ms;
     log_t *log;

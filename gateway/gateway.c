@@ -1,5 +1,6 @@
 #include "gateway/gateway.h"
 
+#include "common/clock.h"
 #include "gateway/context.h"
 #include "gateway/http/server.h"
 #include "gateway/routes/router.h"
@@ -12,9 +13,14 @@
 #define STOP_LOOK_MS 50
 #define STORE_NAME "stage4.db"
 
-static void answer(void *context, const http_request_t *request, http_response_t *response)
+static void answer(void *argument, const http_request_t *request, http_response_t *response)
 {
+    const gateway_context_t *context = argument;
+    int64_t begin_us = clock_monotonic_us();
     router_answer(context, request, response);
+    request_counts_add(context->counts, response->pattern,
+                       response->status ? response->status : 200,
+                       (double)(clock_monotonic_us() - begin_us) / 1e6);
 }
 
 #define PATH_SIZE 4096
@@ -92,7 +98,9 @@ int gateway_run(const gateway_options_t *options, const atomic_int *stop, error_
         .log = options->log,
     };
     char path[PATH_SIZE];
-    int code = open_cache(options, &context.cache, error);
+    int code = request_counts_new(&context.counts, error);
+    if (code == OK)
+        code = open_cache(options, &context.cache, error);
     if (code == OK)
         code = open_stores(options, context.cache, path, &context.stores, error);
     if (code == OK)
@@ -103,5 +111,6 @@ int gateway_run(const gateway_options_t *options, const atomic_int *stop, error_
     store_pool_destroy(&context.stores);
     if (context.cache)
         context.cache->verbs->close(&context.cache);
+    request_counts_destroy(&context.counts);
     return code;
 }

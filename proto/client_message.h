@@ -19,7 +19,8 @@
     X(VERB_RESUME, "resume")                                                                       \
     X(VERB_CANCEL, "cancel")                                                                       \
     X(VERB_RETRY, "retry")                                                                         \
-    X(VERB_INFO, "info") /* health and statistics of the coordinator and its workers */
+    X(VERB_INFO, "info")       /* health and statistics of the coordinator and its workers */      \
+    X(VERB_METRICS, "metrics") /* answer: the text that Prometheus reads, no JSON */
 
 typedef enum {
 #define X(name, wire) name,

@@ -20,6 +20,7 @@
     X(cluster_search)                                                                              \
     X(service_health)                                                                              \
     X(service_statistics)                                                                          \
+    X(service_metrics)                                                                             \
     X(service_index)                                                                               \
     X(service_openapi)
 

@@ -46,6 +46,7 @@ static const route_t ROUTES[] = {
     {"POST", "/clusters/search", cluster_search, ROLE_READ, 1, {NULL}, "Search clusters"},
     {"GET", "/health", service_health, ROLE_OPEN, 0, {NULL}, "Health and dependencies"},
     {"GET", "/statistics", service_statistics, ROLE_READ, 0, {NULL}, "Clusters, jobs, workers"},
+    {"GET", "/metrics", service_metrics, ROLE_READ, 0, {NULL}, "Metrics for Prometheus"},
     {"GET", "/openapi.yaml", service_openapi, ROLE_OPEN, 0, {NULL}, "This API, described"},
     {"GET", "/", service_index, ROLE_OPEN, 0, {NULL}, "The routes of this service"},
 };

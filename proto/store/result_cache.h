@@ -16,6 +16,7 @@
 #include "common/sha256.h"
 #include "proto/store/result_store.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,8 @@ typedef struct {
 
 struct result_cache {
     const result_cache_verbs_t *verbs;
+    atomic_ullong hits; /* of the stores that read through it */
+    atomic_ullong misses;
 }; /* the back end's own struct starts with this one */
 
 typedef struct {

@@ -170,11 +170,18 @@ static int read_page(const char *bytes, size_t length, cluster_page_t *page)
 
 /* ---- reading ---- */
 
+static int ask(result_cache_t *cache, const sha256_t *key, char **value, size_t *length)
+{
+    int found = cache->verbs->get(cache, key, value, length);
+    atomic_fetch_add(found ? &cache->hits : &cache->misses, 1);
+    return found;
+}
+
 static int look_up(result_cache_t *cache, const sha256_t *key, cluster_page_t *page)
 {
     char *bytes = NULL;
     size_t length = 0;
-    int found = cache->verbs->get(cache, key, &bytes, &length) && read_page(bytes, length, page);
+    int found = ask(cache, key, &bytes, &length) && read_page(bytes, length, page);
     free(bytes);
     return found;
 }
@@ -200,7 +207,7 @@ static int cluster(result_store_t *store, const char *cluster_id, const char *jo
     sha256_t key;
     size_t length;
     int keyed = text_key(self, "cluster", cluster_id, job_id, &key);
-    if (keyed && self->cache->verbs->get(self->cache, &key, json, &length))
+    if (keyed && ask(self->cache, &key, json, &length))
         return OK;
     int code = self->inner->verbs->cluster(self->inner, cluster_id, job_id, json, error);
     if (code == OK && keyed)
@@ -214,7 +221,7 @@ static int job(result_store_t *store, const char *job_id, char **json, error_t *
     sha256_t key;
     size_t length;
     int keyed = text_key(self, "job", job_id, NULL, &key);
-    if (keyed && self->cache->verbs->get(self->cache, &key, json, &length))
+    if (keyed && ask(self->cache, &key, json, &length))
         return OK;
     int code = self->inner->verbs->job(self->inner, job_id, json, error);
     if (code == OK && keyed)

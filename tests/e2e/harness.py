@@ -282,8 +282,8 @@ def main(tests):
             failed += 1
             frames = traceback.extract_tb(problem.__traceback__)
             line = next((f for f in frames if f.name == test.__name__), frames[-1])
-            word = "FAILED: %s: %s (line %d: %s)" % (type(problem).__name__, problem, line.lineno,
-                                                     line.line)
+            word = "FAILED: %s: %.2000s (line %d: %s)" % (
+                type(problem).__name__, problem, line.lineno, line.line)
         print("%-60s %6.1f s  %s" % (test.__name__, time.monotonic() - begin, word), flush=True)
     print("%d passed, %d failed" % (len(tests) - failed, failed))
     sys.exit(failed != 0)

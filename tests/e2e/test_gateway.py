@@ -11,6 +11,7 @@ import time
 
 import jsonschema
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from harness import BUILD, DATA, ROOT, Cluster, free_port, main, run
 
@@ -70,7 +71,7 @@ def check_described(method, path, status, kind, body):
         return
     content = resolve(answer)["content"]
     assert kind in content, (method, path, status, kind)
-    if kind != "application/yaml" and kind != "application/x-ndjson":
+    if kind in ("application/json", "application/problem+json"):
         schema_check(body, content[kind]["schema"])
 
 
@@ -400,6 +401,60 @@ def health_statistics_and_index_answer_everywhere():
         assert len(ask("GET", prefix + "/")[1]["routes"]) == len(routes())
 
 
+def metrics():
+    """What Prometheus would read: {(sample, its labels in order): value}; each family is described."""
+    status, body, _ = ask("GET", "/metrics")
+    assert status == 200
+    table = (ROOT / "API.md").read_text("utf-8").partition("## Metrics")[2].partition("## Errors")[0]
+    values = {}
+    for family in text_string_to_metric_families(body.decode()):
+        assert family.documentation and family.type != "unknown", family.name
+        total = "_total" if family.type == "counter" else ""
+        assert "`%s%s`" % (family.name, total) in table, family.name
+        assert family.name.startswith(("clustering_", "process_")), family.name
+        for sample in family.samples:
+            key = (sample.name, *sorted(sample.labels.items()))
+            assert key not in values, key
+            values[key] = sample.value
+    return values
+
+
+def metrics_count_jobs_tasks_and_requests():
+    labels = (("algorithm", "hdbscan"), ("stage", "4"), ("status", "completed"))
+    events = (("embedding_type", "events"), ("stage", "4"))
+    index = (("route", "/"), ("status", "200"))
+    states = API["components"]["schemas"]["JobState"]["enum"]
+    cluster = Setup.cluster
+    cluster.wait_for(lambda: not any(metrics()[("clustering_jobs", ("state", state))]
+                                     for state in ("queued", "planning", "running", "merging",
+                                                   "writing", "cancelling")), 60, "rest")
+    before = metrics()
+    assert before[("clustering_coordinator_up",)] == before[("clustering_workers",)] == 1
+    assert before[("clustering_store_up", ("store", "ledger"))] == 1
+    assert before[("process_resident_memory_bytes",)] > 1e6
+    known = sum(before[("clustering_jobs", ("state", state))] for state in states)
+    assert known == ask("GET", "/cluster/jobs?limit=1")[1]["total"]
+    begin = time.monotonic()
+    cluster.wait_state(cluster.submit(**job(params={"min_cluster_size": 4})), "completed")
+    seconds = time.monotonic() - begin
+    assert ask("GET", "/")[0] == 200 and ask("GET", "/nowhere")[0] == 404
+    after = metrics()
+    grown = {key: after[key] - before.get(key, 0) for key in after}
+    assert grown[("clustering_jobs_submitted_total",)] == 1
+    assert grown[("clustering_jobs_total", *labels)] == 1
+    assert grown[("clustering_duration_seconds_count", *events)] == 1
+    assert 0 < grown[("clustering_duration_seconds_sum", *events)] <= seconds
+    assert grown[("clustering_tasks_dispatched_total",)] >= grown[
+        ("clustering_task_results_total",)] > 0
+    assert grown[("clustering_http_requests_total", *index)] == 1
+    assert grown[("clustering_http_request_duration_seconds_count", index[0])] == 1
+    assert grown[("clustering_http_requests_total", ("route", ""), ("status", "404"))] == 1
+    page, again = (ask("GET", "/cluster/results/%s?limit=2" % Setup.events)[1] for _ in range(2))
+    assert page == again
+    assert metrics()[("clustering_result_cache_total", ("outcome", "hit"))] > after[
+        ("clustering_result_cache_total", ("outcome", "hit"))]
+
+
 def routes():
     lines = run(BUILD / "stage4-gateway", "--routes")[1].splitlines()
     return [line.split("\t") for line in lines]
@@ -516,6 +571,7 @@ def without_a_coordinator_results_can_still_be_read():
     assert ask("GET", "/cluster/results/%s?limit=1" % Setup.events)[0] == 200
     assert ask("GET", "/clusters?limit=1")[0] == 200
     _, headers = expect_problem(503, "", "GET", "/cluster/status/" + Setup.events)
+    assert metrics()[("clustering_coordinator_up",)] == 0
     assert int(headers["Retry-After"]) > 0
     expect_problem(503, "", "POST", "/cluster/batch", body=job())
     status, body, _ = ask("GET", "/health")
@@ -561,7 +617,8 @@ TESTS = [
     unknown_jobs_and_clusters_are_not_found, results_come_in_pages_largest_first,
     jsonl_is_the_file_for_stage_5, lists_leave_out_what_is_long, a_cluster_is_given_whole,
     every_filter_filters, filters_that_make_no_sense_are_refused,
-    health_statistics_and_index_answer_everywhere, the_description_has_every_route_and_no_other,
+    health_statistics_and_index_answer_everywhere, metrics_count_jobs_tasks_and_requests,
+    the_description_has_every_route_and_no_other,
     the_documentation_has_the_table_of_fields,
     other_methods_are_refused_with_those_that_work, head_says_what_get_would,
     a_request_id_comes_back, the_log_has_one_line_a_request_and_no_values,
