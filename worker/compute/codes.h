@@ -46,8 +46,17 @@ double codes_reach(const codes_t *self, float threshold);
 int32_t codes_limit(const codes_t *self, int32_t q2, double reach, float residual, float usual);
 int32_t codes_start(const codes_t *self, int32_t q2, float residual, float usual, double farthest);
 
-/* 1 when whole codes at that squared distance (in steps of the scale) rule the pair out. */
-int codes_apart(const codes_t *self, int32_t squares, double reach, float residual_a,
-                float residual_b);
+/* More than the float64 roundings of a bound amount to, relatively. */
+#define CODES_ROUNDED 1e-9
+
+/* 1 when whole codes at that squared distance (in steps of the scale) rule the pair out. Asked of
+ * millions of pairs, hence here. */
+static inline int codes_apart(const codes_t *self, int32_t squares, double reach, float residual_a,
+                              float residual_b)
+{
+    const double steps2 = (1 + CODES_ROUNDED) / (self->scale * self->scale);
+    double bound = reach + (double)residual_a + (double)residual_b;
+    return (double)squares > bound * bound * steps2 + 1;
+}
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define LANES 16
+
 static void pack_scalar(const int8_rows_t *columns, void *panel)
 {
     int8_t *out = panel;
@@ -57,13 +59,23 @@ static const int8_kernel_t *const KERNELS[] = {
 #endif
 };
 
+/* In int16 lanes, which INT8_WIDTH_LIMIT / LANES codes cannot overflow. */
+static int32_t sum_of(const int8_t *codes, size_t width)
+{
+    int16_t lane[LANES] = {0};
+    int32_t sum = 0;
+    for (size_t i = 0; i < width; i += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            lane[l] = (int16_t)(lane[l] + codes[i + l]);
+    for (size_t l = 0; l < LANES; l++)
+        sum += lane[l];
+    return sum;
+}
+
 void int8_sums(const int8_rows_t *rows, int32_t *sum)
 {
-    for (size_t r = 0; r < rows->count; r++) {
-        sum[r] = 0;
-        for (size_t i = 0; i < rows->width; i++)
-            sum[r] += rows->codes[r * rows->stride + i];
-    }
+    for (size_t r = 0; r < rows->count; r++)
+        sum[r] = sum_of(rows->codes + r * rows->stride, rows->width);
 }
 
 size_t int8_kernels(const int8_kernel_t *const **out)

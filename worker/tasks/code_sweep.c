@@ -177,23 +177,29 @@ typedef struct {
 
 static const int8_t *codes_at(const coded_t *of, size_t i) { return of->codes + i * of->width; }
 
+static void ask_for_codes(const coded_t *of, size_t i)
+{
+    for (size_t at = 0; at < of->width; at += CACHE_LINE)
+        __builtin_prefetch(codes_at(of, i) + at);
+}
+
 /* Keeps the pairs that whole codes do not rule out either. */
 static size_t sift(const code_sweep_t *self, code_pair_t *pairs, size_t count)
 {
     const coded_t *rows = self->rows, *columns = &self->tile->columns;
+    const codes_t codes = self->view->codes;
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         if (i + PAIRS_AHEAD < count)
-            for (size_t at = 0; at < rows->width; at += CACHE_LINE)
-                __builtin_prefetch(codes_at(columns, pairs[i + PAIRS_AHEAD].column) + at);
+            ask_for_codes(columns, pairs[i + PAIRS_AHEAD].column);
         uint32_t row = pairs[i].row, column = pairs[i].column;
-        double reach = fmax(self->side[row].reach, self->tile->reach[column]);
+        double of_row = self->side[row].reach, of_column = self->tile->reach[column];
         int32_t squares =
             rows->whole[row] + columns->whole[column] -
             2 * self->kernel->dot(codes_at(rows, row), codes_at(columns, column), rows->width);
         pairs[kept] = pairs[i];
-        kept += !codes_apart(&self->view->codes, squares, reach, rows->residual[row],
-                             columns->residual[column]);
+        kept += !codes_apart(&codes, squares, of_row > of_column ? of_row : of_column,
+                             rows->residual[row], columns->residual[column]);
     }
     return kept;
 }
@@ -220,8 +226,9 @@ static void add_pairs(batch_t *batch, size_t row, size_t first, uint64_t mask)
     for (; mask; mask &= mask - 1) {
         size_t column = first + (size_t)__builtin_ctzll(mask);
         batch->pairs[batch->count] = (code_pair_t){(uint32_t)row, (uint32_t)column};
-        batch->count += columns->place[column] >= band.begin && columns->place[column] < band.end &&
-                        visitor->may_want(visitor->context, row, columns, column);
+        batch->count +=
+            columns->place[column] >= band.begin && columns->place[column] < band.end &&
+            (!visitor->may_want || visitor->may_want(visitor->context, row, columns, column));
     }
 }
 

@@ -32,7 +32,7 @@ typedef struct {
      * after `next`. */
     float (*row_wants)(void *context, size_t row);
     float (*column_wants)(void *context, uint32_t place);
-    /* Is the pair wanted at all? Asked before its whole codes are compared. */
+    /* Is the pair wanted at all? Asked before its whole codes are compared. NULL: yes. */
     int (*may_want)(void *context, size_t row, const coded_t *tile, size_t column);
     void (*visit)(void *context, const coded_t *tile, const code_pair_t *pairs, size_t count,
                   uint32_t thread);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEM_ROWS 64
+#define ITEM_ROWS 128 /* a product packs the basis once an item */
 
 typedef struct {
     task_state_t *state;

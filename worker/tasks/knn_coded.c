@@ -79,20 +79,17 @@ static float column_wants(void *context, uint32_t place)
     return shared_lists_wants(self->lists, list_of(self->patch, place));
 }
 
-/* Nothing is nearer than 0: lists full of duplicates take smaller slots only. */
-static int may_want(void *context, size_t row, const coded_t *tile, size_t column)
-{
-    const knn_t *self = context;
-    size_t of_row = list_of(self->patch, self->rows.place[row]);
-    size_t of_column = list_of(self->patch, tile->place[column]);
-    return shared_lists_would_take(self->lists, of_row, 0, tile->slot[column]) ||
-           shared_lists_would_take(self->lists, of_column, 0, self->rows.slot[row]);
-}
-
 typedef struct {
     size_t list[2]; /* of the row, of the column */
     uint32_t slot[2];
 } offer_t;
+
+/* Nothing is nearer than 0: lists full of duplicates take smaller slots only. */
+static int may_take(const knn_t *self, const offer_t *offer)
+{
+    return shared_lists_would_take(self->lists, offer->list[0], 0, offer->slot[1]) ||
+           shared_lists_would_take(self->lists, offer->list[1], 0, offer->slot[0]);
+}
 
 static void measure(const knn_t *self, const float *const *a, const float *const *b,
                     const offer_t *offers, size_t count)
@@ -121,12 +118,13 @@ static void visit(void *context, const coded_t *tile, const code_pair_t *pairs, 
                            {self->rows.slot[row], tile->slot[column]}};
         a[held] = self->rows.vector[row];
         b[held] = tile->vector[column];
-        held++;
-        if (held == MEASURED_AT_ONCE || i + 1 == count) {
+        held += (size_t)may_take(self, offer);
+        if (held == MEASURED_AT_ONCE) {
             measure(self, a, b, offers, held);
             held = 0;
         }
     }
+    measure(self, a, b, offers, held);
 }
 
 /* ---- patches ---- */
@@ -145,7 +143,7 @@ static double farthest_of(const knn_t *self, band_t places, double farthest)
 static int run_block(knn_t *self, uint32_t begin, size_t count, error_t *error)
 {
     const patch_t *patch = self->patch;
-    const code_visitor_t visitor = {next, row_wants, column_wants, may_want, visit, self};
+    const code_visitor_t visitor = {next, row_wants, column_wants, NULL, visit, self};
     self->rows.count = count;
     for (size_t i = 0; i < count; i++) {
         uint32_t place = begin + (uint32_t)i;

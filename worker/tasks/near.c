@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUP_ROWS 256
+#define GROUP_ROWS 256 /* CODE_LARGEST times as much fits in 16 bits */
 #define PANELS_MOST 64 /* that a group looks at */
 #define COLUMNS_MOST (PANELS_MOST * INT8_COLUMNS)
 #define SPARE 8 /* places that are measured over k: codes do not order them exactly */
@@ -29,6 +29,7 @@ typedef struct {
     int32_t square[GROUP_ROWS];
     int32_t limit[GROUP_ROWS];
     uint64_t mask[GROUP_ROWS];
+    int32_t products[GROUP_ROWS * INT8_COLUMNS];
     float *far;                /* GROUP_ROWS x wanted, rising: squared steps between heads */
     uint32_t *column;          /* beside it: INT8_COLUMNS * (which panel) + which of it */
     uint32_t at[COLUMNS_MOST]; /* of a column in `vector`; SLOT_NONE: nobody wants it */
@@ -76,18 +77,18 @@ static const int8_t *code_at(const near_t *self, uint32_t place)
     return self->view.code + (size_t)place * self->view.codes.width;
 }
 
-/* The rounded mean of the heads of some places. */
+/* The rounded mean of the heads of at most GROUP_ROWS places, whose sums fit in 16 bits. */
 static void find_centre(const near_t *self, uint32_t begin, size_t count, int8_t *centre)
 {
     size_t head = self->view.codes.head;
-    int32_t sum[INT8_WIDTH_LIMIT] = {0};
+    int16_t sum[INT8_WIDTH_LIMIT] = {0};
     for (size_t i = 0; i < count; i++) {
         const int8_t *codes = code_at(self, begin + (uint32_t)i);
         for (size_t h = 0; h < head; h++)
-            sum[h] += codes[h];
+            sum[h] = (int16_t)(sum[h] + codes[h]);
     }
     for (size_t h = 0; h < head; h++)
-        centre[h] = (int8_t)(sum[h] / (int32_t)(count ? count : 1));
+        centre[h] = (int8_t)(sum[h] / (int)(count ? count : 1));
 }
 
 static void centre_panel(void *context, size_t panel, uint32_t thread)
@@ -130,6 +131,18 @@ static void take_panels(scratch_t *scratch, const float *apart, size_t panels, f
             scratch->panels[scratch->panel_count++] = (uint32_t)panel;
 }
 
+/* The nearest first: what comes later is then ruled out sooner. */
+static void order_panels(scratch_t *scratch)
+{
+    for (size_t i = 1; i < scratch->panel_count; i++) {
+        uint32_t panel = scratch->panels[i];
+        size_t at = i;
+        for (; at && scratch->apart[panel] < scratch->apart[scratch->panels[at - 1]]; at--)
+            scratch->panels[at] = scratch->panels[at - 1];
+        scratch->panels[at] = panel;
+    }
+}
+
 static void choose_panels(const near_t *self, uint32_t begin, uint32_t end, scratch_t *scratch)
 {
     const float own = -INFINITY;
@@ -143,6 +156,7 @@ static void choose_panels(const near_t *self, uint32_t begin, uint32_t end, scra
     take_panels(scratch, scratch->apart, self->panels, own, own);
     most = most < INFINITY ? most : 0x1p100f; /* not those that were left out */
     take_panels(scratch, scratch->apart, self->panels, -0x1p100f, most);
+    order_panels(scratch);
 }
 
 /* ---- which places ---- */
@@ -152,62 +166,79 @@ static uint32_t place_of(const near_t *self, const scratch_t *scratch, uint32_t 
     return panel_begin(self, scratch->panels[column / INT8_COLUMNS]) + column % INT8_COLUMNS;
 }
 
-static void offer_panel(const near_t *self, uint32_t begin, size_t rows, size_t order,
-                        scratch_t *scratch)
-{
-    size_t head = self->view.codes.head, wanted = self->wanted;
-    const plan_view_t *plan = &self->state->plan;
-    uint32_t from = panel_begin(self, scratch->panels[order]);
-    size_t size = panel_size(self, scratch->panels[order]);
-    uint64_t there = size < INT8_COLUMNS ? ((uint64_t)1 << size) - 1 : UINT64_MAX;
-    int32_t square[INT8_COLUMNS] = {0};
-    for (size_t c = 0; c < size; c++)
-        square[c] = self->kernel->dot(code_at(self, from + (uint32_t)c),
-                                      code_at(self, from + (uint32_t)c), head);
-    for (size_t r = 0; r < rows; r++) {
-        uint32_t place = begin + (uint32_t)r;
-        band_t band = plan_view_band(plan, self->partition, place);
-        float *far = scratch->far + r * wanted;
-        for (uint64_t mask = scratch->mask[r] & there; mask; mask &= mask - 1) {
-            uint32_t c = (uint32_t)__builtin_ctzll(mask);
-            if (from + c == place || from + c < band.begin || from + c >= band.end)
-                continue;
-            int32_t product =
-                self->kernel->dot(code_at(self, place), code_at(self, from + c), head);
-            nearest_offer(far, scratch->column + r * wanted, wanted,
-                          (float)(scratch->square[r] + square[c] - 2 * product),
-                          (uint32_t)(order * INT8_COLUMNS) + c);
-        }
-        float last = far[wanted - 1];
-        scratch->limit[r] =
-            last < INFINITY ? (int32_t)((float)scratch->square[r] - last) / 2 - 1 : -INT8_ROOM;
-    }
-}
+/* The columns of one panel, as they are looked at. */
+typedef struct {
+    size_t order;
+    uint32_t from;
+    uint64_t there;
+    int32_t square[INT8_COLUMNS];
+    int32_t start[INT8_COLUMNS];
+} looked_at_t;
 
-/* The columns of one panel that may be among a row's best so far. */
-static void screen_panel(const near_t *self, uint32_t begin, size_t rows, size_t order,
-                         scratch_t *scratch)
+static void look_at(const near_t *self, size_t order, scratch_t *scratch, looked_at_t *out)
 {
     size_t head = self->view.codes.head, width = self->view.codes.width;
-    uint32_t from = panel_begin(self, scratch->panels[order]);
-    int32_t start[INT8_COLUMNS] = {0};
-    const int8_bounds_t bounds = {scratch->limit, NULL, NULL, start};
-    const int8_rows_t of_rows = {code_at(self, begin), width, rows, head, scratch->sum};
-    const int8_rows_t columns = {code_at(self, from), width,
-                                 panel_size(self, scratch->panels[order]), head, NULL};
-    for (size_t c = 0; c < columns.count; c++) {
+    size_t size = panel_size(self, scratch->panels[order]);
+    *out = (looked_at_t){.order = order, .from = panel_begin(self, scratch->panels[order])};
+    out->there = size < INT8_COLUMNS ? ((uint64_t)1 << size) - 1 : UINT64_MAX;
+    const int8_rows_t columns = {code_at(self, out->from), width, size, head, NULL};
+    for (size_t c = 0; c < size; c++) {
         const int8_t *codes = columns.codes + c * width;
-        start[c] = -(self->kernel->dot(codes, codes, head) / 2);
+        out->square[c] = self->kernel->dot(codes, codes, head);
+        out->start[c] = -(out->square[c] / 2);
     }
     self->kernel->pack(&columns, scratch->packed);
-    self->kernel->screen(&of_rows, scratch->packed, &bounds, scratch->mask);
-    offer_panel(self, begin, rows, order, scratch);
+}
+
+/* `products`: of the row with all columns, or NULL. */
+static void offer_row(const near_t *self, uint32_t place, size_t r, const looked_at_t *panel,
+                      const int32_t *products, uint64_t mask, scratch_t *scratch)
+{
+    size_t head = self->view.codes.head, wanted = self->wanted;
+    band_t band = plan_view_band(&self->state->plan, self->partition, place);
+    float *far = scratch->far + r * wanted;
+    for (; mask; mask &= mask - 1) {
+        uint32_t c = (uint32_t)__builtin_ctzll(mask), other = panel->from + c;
+        if (other == place || other < band.begin || other >= band.end)
+            continue;
+        int32_t product = products
+                              ? products[c]
+                              : self->kernel->dot(code_at(self, place), code_at(self, other), head);
+        nearest_offer(far, scratch->column + r * wanted, wanted,
+                      (float)(scratch->square[r] + panel->square[c] - 2 * product),
+                      (uint32_t)(panel->order * INT8_COLUMNS) + c);
+    }
+    float last = far[wanted - 1];
+    scratch->limit[r] =
+        last < INFINITY ? (int32_t)((float)scratch->square[r] - last) / 2 - 1 : -INT8_ROOM;
+}
+
+/* All columns of the first panel: every row wants most of them. */
+static void offer_all(const near_t *self, const int8_rows_t *of_rows, uint32_t begin,
+                      const looked_at_t *panel, scratch_t *scratch)
+{
+    self->kernel->scores(of_rows, scratch->packed, scratch->products);
+    for (size_t r = 0; r < of_rows->count; r++)
+        offer_row(self, begin + (uint32_t)r, r, panel, scratch->products + r * INT8_COLUMNS,
+                  panel->there, scratch);
+}
+
+/* The columns of a panel that may be among a row's best so far. */
+static void offer_some(const near_t *self, const int8_rows_t *of_rows, uint32_t begin,
+                       const looked_at_t *panel, scratch_t *scratch)
+{
+    const int8_bounds_t bounds = {scratch->limit, NULL, NULL, panel->start};
+    self->kernel->screen(of_rows, scratch->packed, &bounds, scratch->mask);
+    for (size_t r = 0; r < of_rows->count; r++)
+        if (scratch->mask[r] & panel->there)
+            offer_row(self, begin + (uint32_t)r, r, panel, NULL, scratch->mask[r] & panel->there,
+                      scratch);
 }
 
 static void find_columns(const near_t *self, uint32_t begin, size_t rows, scratch_t *scratch)
 {
     const int8_rows_t of_rows = {code_at(self, begin), self->view.codes.width, rows,
-                                 self->view.codes.head, NULL};
+                                 self->view.codes.head, scratch->sum};
     int8_sums(&of_rows, scratch->sum);
     for (size_t r = 0; r < rows; r++) {
         const int8_t *codes = code_at(self, begin + (uint32_t)r);
@@ -218,8 +249,11 @@ static void find_columns(const near_t *self, uint32_t begin, size_t rows, scratc
         scratch->far[i] = INFINITY;
         scratch->column[i] = SLOT_NONE;
     }
-    for (size_t order = 0; order < scratch->panel_count; order++)
-        screen_panel(self, begin, rows, order, scratch);
+    for (size_t order = 0; order < scratch->panel_count; order++) {
+        looked_at_t panel;
+        look_at(self, order, scratch, &panel);
+        (order ? offer_some : offer_all)(self, &of_rows, begin, &panel, scratch);
+    }
 }
 
 /* ---- how far they are ---- */

@@ -4,21 +4,19 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 /* Puts (d2, slot) where it belongs among the k; returns 0 when it is beyond them. */
 static inline int nearest_offer(float *distances, uint32_t *slots, size_t k, float d2,
                                 uint32_t slot)
 {
     size_t place = k;
-    while (place &&
-           (d2 < distances[place - 1] || (d2 == distances[place - 1] && slot < slots[place - 1])))
-        place--;
-    if (place == k)
+    if (!k || d2 > distances[k - 1] || (d2 == distances[k - 1] && slot >= slots[k - 1]))
         return 0;
-    size_t moved = k - 1 - place;
-    memmove(distances + place + 1, distances + place, moved * sizeof *distances);
-    memmove(slots + place + 1, slots + place, moved * sizeof *slots);
+    while (--place &&
+           (d2 < distances[place - 1] || (d2 == distances[place - 1] && slot < slots[place - 1]))) {
+        distances[place] = distances[place - 1];
+        slots[place] = slots[place - 1];
+    }
     distances[place] = d2;
     slots[place] = slot;
     return 1;

@@ -18,7 +18,7 @@
 #define WHOLE_ENERGY 0.97
 #define CELL_ROWS 300 /* so many rows to a cell, more or less */
 #define CELL_LIMIT 2048
-#define SPREAD 4.5 /* a code's range in standard deviations */
+#define SPREAD 3.8 /* a code's range in standard deviations: few are cut off, and steps are fine */
 #define ITEM_ROWS 32
 #define MOMENT_ROWS 96
 #define ITEM_COLUMNS 64 /* of the sample, centred at once */
