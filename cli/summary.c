@@ -28,6 +28,8 @@ static void print_counts(const json_t *report, FILE *out)
             (long long)integer(report, "partition_count"),
             integer(report, "partition_count") == 1 ? "" : "s");
     fprintf(out, "noise      %lld items (%.1f %%)\n", (long long)noise, share(noise, items));
+    if (json_object_get(report, "search"))
+        fprintf(out, "search     %s\n", json_string_value(json_object_get(report, "search")));
     if (json_is_object(sizes))
         fprintf(out, "sizes      %lld smallest, %lld median, %lld largest\n",
                 (long long)integer(sizes, "min"), (long long)integer(sizes, "median"),

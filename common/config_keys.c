@@ -102,8 +102,8 @@ static const config_key_t KEYS[] = {
     /* the job */
     {"embedding_type", CONFIG_TEXT, JOB | CONFIG_CLUSTERS, NULL, "LEVEL",
      "documents, events, entities or storylines", NULL, 0, 0},
-    {"algorithm", CONFIG_TEXT, JOB, "hdbscan", "NAME", "hdbscan, kmeans, agglomerative or pairs",
-     NULL, 0, 0},
+    {"algorithm", CONFIG_TEXT, JOB, "hdbscan", "NAME",
+     "hdbscan, kmeans, agglomerative, pairs or two-stage", NULL, 0, 0},
     {"param", CONFIG_LIST, JOB, NULL, "NAME=VALUE",
      "a parameter of the algorithm, such as min_cluster_size=5; may be repeated", NULL, 0, 0},
     {"metric", CONFIG_TEXT, JOB, "cosine", "NAME", "cosine or euclidean", NULL, 0, 0},

@@ -93,8 +93,18 @@ static int check_dates(const job_spec_t *self, error_t *error)
                        from);
 }
 
+int job_spec_in_cells(const job_spec_t *self)
+{
+    return self->algorithm == ALGORITHM_TWO_STAGE ||
+           (self->algorithm == ALGORITHM_HDBSCAN && self->mode == MODE_APPROXIMATE);
+}
+
 static int check_hdbscan(const job_spec_t *self, error_t *error)
 {
+    if (self->algorithm == ALGORITHM_TWO_STAGE && self->window_days >= 0)
+        return error_field(error, ERR_USAGE, "window_days",
+                           "the algorithm two-stage has no windows; leave window_days out or take "
+                           "hdbscan");
     if (self->mode == MODE_APPROXIMATE && self->window_days >= 0)
         return error_field(error, ERR_USAGE, "params.mode",
                            "params.mode is \"approximate\", which has no windows; leave "
@@ -177,6 +187,7 @@ int job_spec_validate(const job_spec_t *self, error_t *error)
         [ALGORITHM_KMEANS] = check_kmeans,
         [ALGORITHM_AGGLOMERATIVE] = check_agglomerative,
         [ALGORITHM_PAIRS] = check_pairs,
+        [ALGORITHM_TWO_STAGE] = check_hdbscan,
     };
     int code = check_partition(self, error);
     if (code == OK)

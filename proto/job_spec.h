@@ -19,9 +19,10 @@ typedef enum {
     ALGORITHM_HDBSCAN,
     ALGORITHM_KMEANS,
     ALGORITHM_AGGLOMERATIVE,
-    ALGORITHM_PAIRS
+    ALGORITHM_PAIRS,
+    ALGORITHM_TWO_STAGE
 } algorithm_t;
-#define ALGORITHM_COUNT 4
+#define ALGORITHM_COUNT 5
 typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
 typedef enum { MODE_EXACT, MODE_APPROXIMATE } search_mode_t;
 typedef enum { QUALITY_SILHOUETTE = 1 } quality_t;
@@ -44,7 +45,8 @@ typedef struct {
 
 typedef struct {
     level_t level;         /* embedding_type */
-    algorithm_t algorithm; /* "hdbscan" | "kmeans" | "agglomerative" | "pairs" */
+    algorithm_t algorithm; /* "hdbscan" | "kmeans" | "agglomerative" | "pairs" |
+                              "two-stage" */
     metric_t metric;       /* "cosine" (default) | "euclidean" */
     unsigned partition_by; /* set of partition_by_t; JSON: array of "domain" "event_type"
                               "entity_type" */
@@ -60,7 +62,7 @@ typedef struct {
     int32_t retention_days; /* -1: as the coordinator has it; 0: for ever */
     uint32_t priority;      /* 0 to 9, 5; higher ones start, and are given workers, first */
     unsigned quality;       /* set of quality_t that are worked out for the report */
-    /* "params" of hdbscan */
+    /* "params" of hdbscan, and of two-stage, which has no mode */
     uint32_t min_cluster_size;        /* 5, >= 2 */
     uint32_t min_samples;             /* 0: as min_cluster_size; counts the point itself */
     double cluster_selection_epsilon; /* 0; in the metric's distance */
@@ -69,6 +71,7 @@ typedef struct {
     double target_recall;     /* 0.95: share of the true neighbours that an approximate job finds */
     int allow_single_cluster; /* 0 */
     uint32_t max_cluster_size; /* 0: no limit; eom only */
+    uint32_t cells; /* of two-stage: k-means cells of each partition; 0: the root of its size */
     /* "params" of kmeans */
     uint32_t k;              /* required, >= 1; for each partition */
     seeding_t init;          /* "k-means++" | "random" */
@@ -111,6 +114,8 @@ sha256_t job_spec_identity(const job_spec_t *self);
 void job_spec_describe(FILE *stream);
 
 uint32_t job_spec_min_samples(const job_spec_t *self); /* with the default resolved */
+/* Neighbours are looked for in k-means cells and across their borders, not everywhere. */
+int job_spec_in_cells(const job_spec_t *self);
 /* Agglomerative over pairs of a least weight, instead of over all distances. */
 int job_spec_sparse(const job_spec_t *self);
 const char *algorithm_name(algorithm_t algorithm);

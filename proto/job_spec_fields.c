@@ -7,7 +7,8 @@
 #define COUNT_MAX 1000000000.0      /* more rows than any index of this service has */
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: what every reader of JSON keeps exactly */
 
-const char *const ALGORITHM_NAMES[] = {"hdbscan", "kmeans", "agglomerative", "pairs", NULL};
+const char *const ALGORITHM_NAMES[] = {"hdbscan", "kmeans",    "agglomerative",
+                                       "pairs",   "two-stage", NULL};
 const char *const METRIC_NAMES[] = {"cosine", "euclidean", NULL};
 const char *const DECAY_NAMES[] = {"none", "exponential", "half_life", "linear", NULL};
 const char *const LINKAGE_NAMES[] = {"average", "complete", "single", "ward", NULL};
@@ -56,24 +57,70 @@ static const field_t JOB_FIELDS[] = {
      "Only items at most so many days apart can be neighbours; null is no window."},
 };
 
+/* Rows that hdbscan and two-stage share. */
+#define SINGLE_FIELD                                                                               \
+    {                                                                                              \
+        "allow_single_cluster", "params.allow_single_cluster", FIELD_FLAG, 0,                      \
+            AT(allow_single_cluster), 0, 0, NULL, "The whole partition may be one cluster."        \
+    }
+#define EPSILON_FIELD                                                                              \
+    {                                                                                              \
+        "cluster_selection_epsilon", "params.cluster_selection_epsilon", FIELD_REAL, 0,            \
+            AT(cluster_selection_epsilon), 0, 2, NULL,                                             \
+            "Clusters are not split below this distance of the metric."                            \
+    }
+#define METHOD_FIELD                                                                               \
+    {                                                                                              \
+        "cluster_selection_method", "params.cluster_selection_method", FIELD_CHOICE, 0,            \
+            AT(selection), 0, 0, SELECTION_NAMES,                                                  \
+            "Excess of mass, or the leaves of the condensed tree."                                 \
+    }
+#define LARGEST_FIELD                                                                              \
+    {                                                                                              \
+        "max_cluster_size", "params.max_cluster_size", FIELD_COUNT, 0, AT(max_cluster_size), 0,    \
+            COUNT_MAX, NULL, "Larger clusters are split (eom only); 0 is no limit."                \
+    }
+#define SMALLEST_FIELD                                                                             \
+    {                                                                                              \
+        "min_cluster_size", "params.min_cluster_size", FIELD_COUNT, 0, AT(min_cluster_size), 2,    \
+            COUNT_MAX, NULL, "The smallest number of items that is a cluster."                     \
+    }
+#define SAMPLES_FIELD                                                                              \
+    {                                                                                              \
+        "min_samples", "params.min_samples", FIELD_COUNT, 0, AT(min_samples), 0, COUNT_MAX, NULL,  \
+            "Neighbours that make a dense place, the item itself counted; 0 is as "                \
+            "min_cluster_size."                                                                    \
+    }
+#define RECALL_FIELD                                                                               \
+    {                                                                                              \
+        "target_recall", "params.target_recall", FIELD_REAL, 0, AT(target_recall), 0, 1, NULL,     \
+            "The share of true neighbours that is found at least, measured on a sample."           \
+    }
+
 static const field_t HDBSCAN_FIELDS[] = {
-    {"allow_single_cluster", "params.allow_single_cluster", FIELD_FLAG, 0, AT(allow_single_cluster),
-     0, 0, NULL, "The whole partition may be one cluster."},
-    {"cluster_selection_epsilon", "params.cluster_selection_epsilon", FIELD_REAL, 0,
-     AT(cluster_selection_epsilon), 0, 2, NULL,
-     "Clusters are not split below this distance of the metric."},
-    {"cluster_selection_method", "params.cluster_selection_method", FIELD_CHOICE, 0, AT(selection),
-     0, 0, SELECTION_NAMES, "Excess of mass, or the leaves of the condensed tree."},
-    {"max_cluster_size", "params.max_cluster_size", FIELD_COUNT, 0, AT(max_cluster_size), 0,
-     COUNT_MAX, NULL, "Larger clusters are split (eom only); 0 is no limit."},
-    {"min_cluster_size", "params.min_cluster_size", FIELD_COUNT, 0, AT(min_cluster_size), 2,
-     COUNT_MAX, NULL, "The smallest number of items that is a cluster."},
-    {"min_samples", "params.min_samples", FIELD_COUNT, 0, AT(min_samples), 0, COUNT_MAX, NULL,
-     "Neighbours that make a dense place, the item itself counted; 0 is as min_cluster_size."},
+    SINGLE_FIELD,
+    EPSILON_FIELD,
+    METHOD_FIELD,
+    LARGEST_FIELD,
+    SMALLEST_FIELD,
+    SAMPLES_FIELD,
     {"mode", "params.mode", FIELD_CHOICE, 0, AT(mode), 0, 0, MODE_NAMES,
-     "All neighbours, or as many as target_recall asks for, of large jobs, without windows."},
-    {"target_recall", "params.target_recall", FIELD_REAL, 0, AT(target_recall), 0, 1, NULL,
-     "The share of true neighbours that an approximate job finds at least, measured on a sample."},
+     "All neighbours, or as many as target_recall asks for, without windows; the report's "
+     "\"search\" "
+     "says when a job is so small that all of them take less time."},
+    RECALL_FIELD,
+};
+
+static const field_t TWO_STAGE_FIELDS[] = {
+    SINGLE_FIELD,
+    {"cells", "params.cells", FIELD_COUNT, 0, AT(cells), 0, 4096, NULL,
+     "k-means cells of each partition; 0 is the square root of the largest one's size."},
+    EPSILON_FIELD,
+    METHOD_FIELD,
+    LARGEST_FIELD,
+    SMALLEST_FIELD,
+    SAMPLES_FIELD,
+    RECALL_FIELD,
 };
 
 static const field_t KMEANS_FIELDS[] = {
@@ -139,6 +186,7 @@ field_table_t algorithm_fields(algorithm_t algorithm)
         [ALGORITHM_KMEANS] = TABLE(KMEANS_FIELDS),
         [ALGORITHM_AGGLOMERATIVE] = TABLE(AGGLOMERATIVE_FIELDS),
         [ALGORITHM_PAIRS] = TABLE(PAIRS_FIELDS),
+        [ALGORITHM_TWO_STAGE] = TABLE(TWO_STAGE_FIELDS),
     };
     return TABLES[algorithm];
 }

@@ -31,10 +31,13 @@
  * kind "knn"       result of a `knn` task without codes; q = slots of its segments, in order:
  *                  neighbour u32[q*k] (slots, UINT32_MAX pads), d2 f32[q*k] (INFINITY pads), each
  *                  row sorted by (d2, slot), the row itself not among them
- * kind "probes"    input of `probe`: cell_begin u32[C+1], member u32[] (slots of a cell); group_begin
- *                  u32[G+1], row u32[] (slots that search), probe_begin u32[G+1], probe u32[]: the
- *                  cells in which the rows of a group search
- * kind "probed"    result of a `probe` task; q = the rows of its groups: as "knn", of what was probed
+ * kind "probes"    input of `probe`: cell_begin u32[C+1], member u32[] (slots of a cell; cells are
+ *                  numbered as "centres"); group_begin u32[G+1], row u32[]: slots that search, those
+ *                  of a group of one partition
+ * kind "probed"    result of a `probe` task; q = the rows of its groups: as "knn", of what was
+ *                  searched; searched u32[q], cells; without a margin excess f32[q*k]: how much
+ *                  farther than that of its own cell the centre of a neighbour's cell is from a row
+ *                  (d2; INFINITY pads)
  * kind "reach_in"  input of a reach round, sorted by slot: query u32[Q]; core f32[n] (d2 of the
  *                  min_samples-th neighbour, the point counted; INFINITY when there are too few);
  *                  component u32[n]; floor f32[Q] (weight of the best edge known to the query's

@@ -2,6 +2,7 @@
 
 #include "coordinator/merge/coding.h"
 #include "coordinator/merge/pair_table.h"
+#include "coordinator/merge/probing.h"
 #include "coordinator/merge/steps.h"
 #include "coordinator/plan/planner.h"
 
@@ -24,6 +25,8 @@ void step_report(step_t *self, const char *key, json_t *value)
 static int has_codes(const job_spec_t *spec, const plan_t *plan)
 {
     uint32_t k = plan_list_length(spec, plan_largest_partition(plan));
+    if (job_spec_in_cells(spec))
+        return probing_refused(spec, plan) == NULL;
     return spec->algorithm == ALGORITHM_KMEANS ? coding_pays_centres(plan, spec->k)
                                                : coding_pays(spec, plan, k);
 }
@@ -94,8 +97,9 @@ static int after_encode(step_t *self, advance_output_t *out, error_t *error)
         [ALGORITHM_KMEANS] = kmeans_after_encode,
         [ALGORITHM_AGGLOMERATIVE] = agglomerative_after_encode,
         [ALGORITHM_PAIRS] = pairs_after_encode,
+        [ALGORITHM_TWO_STAGE] = hdbscan_after_encode, /* never met: it has cells */
     };
-    if (self->input->spec->mode == MODE_APPROXIMATE)
+    if (job_spec_in_cells(self->input->spec))
         return kmeans_after_encode(self, out, error); /* of the cells */
     return AFTER[self->input->spec->algorithm](self, out, error);
 }
@@ -134,6 +138,7 @@ static int begin(step_t *self, advance_output_t *out, error_t *error)
         [ALGORITHM_KMEANS] = kmeans_begin,
         [ALGORITHM_AGGLOMERATIVE] = agglomerative_begin,
         [ALGORITHM_PAIRS] = pairs_begin,
+        [ALGORITHM_TWO_STAGE] = hdbscan_begin,
     };
     return BEGINS[self->input->spec->algorithm](self, out, error);
 }

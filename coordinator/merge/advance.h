@@ -6,7 +6,7 @@
  *
  *   hdbscan:  plan -> (rotate -> encode) -> knn -> (reach)* -> summarise -> last
  *   kmeans:   plan -> (rotate -> encode) -> (seed -> (assign)+)+ -> summarise -> last
- *   hdbscan, approximate: plan -> rotate -> encode -> seed -> (assign)+ -> probe -> probe -> summarise
+ *   hdbscan, approximate; two-stage: plan -> rotate -> encode -> seed -> (assign)+ -> probe -> probe -> summarise
  *   agglomerative: plan -> linkage -> summarise -> last; single linkage as hdbscan; over pairs:
  *             as pairs -> linkage -> summarise -> last
  *   pairs:    plan -> (rotate -> encode) -> (pairs, counted) -> pairs -> summarise -> last */

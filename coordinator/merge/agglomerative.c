@@ -65,7 +65,7 @@ static int check_memory(const step_t *self, error_t *error)
         "%s linkage needs all distances at once: %llu MiB for a partition of %u "
         "items, and %llu MiB are allowed (matrix_mib), enough for %u items; divide "
         "with partition_by, filter or dates, use linkage=single or the algorithm "
-        "hdbscan, which need no matrix, or raise matrix_mib",
+        "two-stage or hdbscan, which need no matrix, or raise matrix_mib",
         linkage_name(self->input->spec->linkage), (unsigned long long)(needed >> 20) + 1, rows,
         (unsigned long long)(limit >> 20), largest_that_fits(limit, plan->dimension));
 }

@@ -2,6 +2,7 @@
 
 #include "common/dist2.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static int allocate(cells_t *self, error_t *error)
@@ -61,37 +62,41 @@ void cells_clear(cells_t *self)
     *self = (cells_t){0};
 }
 
-typedef struct {
-    float d2;
-    uint32_t cell;
-} distant_t;
-
-static int compare(const void *x, const void *y)
+/* Of those not yet in the tour the one nearest to `from`, of equals the smaller number. */
+static uint32_t nearest_left(const cells_t *self, uint32_t from, const uint32_t *left,
+                             uint32_t count)
 {
-    const distant_t *a = x, *b = y;
-    if (a->d2 != b->d2)
-        return a->d2 < b->d2 ? -1 : 1;
-    return a->cell < b->cell ? -1 : a->cell > b->cell;
+    size_t d = self->centres->dimension;
+    const float *centre = self->centres->centre;
+    uint32_t best = 0;
+    float least = INFINITY;
+    for (uint32_t i = 0; i < count; i++) {
+        float d2 = dist2_best()->one(centre + from * d, centre + left[i] * d, d);
+        if (d2 < least || (d2 == least && left[i] < left[best])) {
+            least = d2;
+            best = i;
+        }
+    }
+    return best;
 }
 
-int cells_near(const cells_t *self, uint32_t cell, uint32_t *out, uint32_t *count, error_t *error)
+int cells_tour(const cells_t *self, uint32_t *out, error_t *error)
 {
     const centres_t *centres = self->centres;
-    size_t d = centres->dimension;
-    uint32_t p = self->partition[cell];
-    uint32_t first = centres->begin[p];
-    *count = centres->begin[p + 1] - first;
-    distant_t *all = malloc(*count * sizeof *all);
-    if (all == NULL)
-        return error_set(error, ERR_MEMORY, "out of memory to compare %u cells", *count);
-    for (uint32_t c = 0; c < *count; c++) {
-        float d2 =
-            dist2_best()->one(centres->centre + cell * d, centres->centre + (first + c) * d, d);
-        all[c] = (distant_t){first + c == cell ? -1 : d2, first + c};
+    uint32_t *left = malloc(((size_t)self->count + 1) * sizeof *left);
+    if (left == NULL)
+        return error_set(error, ERR_MEMORY, "out of memory to order %u cells", self->count);
+    for (uint32_t p = 0; p < centres->partition_count; p++) {
+        uint32_t begin = centres->begin[p], count = centres->begin[p + 1] - begin, next = 0;
+        for (uint32_t i = 0; i < count; i++)
+            left[i] = begin + i;
+        for (uint32_t i = 0; i < count; i++) {
+            if (i > 0)
+                next = nearest_left(self, out[begin + i - 1], left, count - i);
+            out[begin + i] = left[next];
+            left[next] = left[count - i - 1];
+        }
     }
-    qsort(all, *count, sizeof *all, compare);
-    for (uint32_t c = 0; c < *count; c++)
-        out[c] = all[c].cell;
-    free(all);
+    free(left);
     return OK;
 }

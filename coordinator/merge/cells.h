@@ -1,4 +1,4 @@
-/* cells.h - a partition of the slots into cells, and which cells are near which. */
+/* cells.h - a partition of the slots into cells, and an order in which near ones stand together. */
 #ifndef STAGE4_COORDINATOR_MERGE_CELLS_H
 #define STAGE4_COORDINATOR_MERGE_CELLS_H
 
@@ -21,8 +21,8 @@ int cells_init(cells_t *self, const plan_t *plan, const centres_t *centres, cons
                error_t *error);
 void cells_clear(cells_t *self);
 
-/* The cells of the same partition, `cell` itself first, then by (canonical d2 of the centres,
- * number). `out` has room for all cells. ERR_MEMORY. */
-int cells_near(const cells_t *self, uint32_t cell, uint32_t *out, uint32_t *count, error_t *error);
+/* All cells, partition by partition, each followed by the nearest (canonical d2 of the centres) that
+ * is left. `out` has room for all. ERR_MEMORY. */
+int cells_tour(const cells_t *self, uint32_t *out, error_t *error);
 
 #endif

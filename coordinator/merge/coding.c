@@ -10,6 +10,7 @@
 /* Under that the direct comparison takes a fifth of a second, as long as the rotation. */
 #define PAIRS_MIN 20000000u
 #define DIMENSION_MIN 128u
+#define DIMENSION_LEAST 64u   /* one step of codes (worker/compute/int8.h) */
 #define CENTRES_MIN 64u       /* a panel of columns */
 #define NEIGHBOURS_LIMIT 256u /* lists that the cells around a row can fill */
 #define ROWS_A_TASK 8192u
@@ -25,6 +26,9 @@ int coding_pays(const job_spec_t *spec, const plan_t *plan, uint32_t neighbours)
             pairs += plan_pairs(plan, p);
     return pairs >= PAIRS_MIN && plan->dimension >= DIMENSION_MIN && neighbours <= NEIGHBOURS_LIMIT;
 }
+
+uint32_t coding_neighbours_limit(void) { return NEIGHBOURS_LIMIT; }
+uint32_t coding_dimension_least(void) { return DIMENSION_LEAST; }
 
 int coding_pays_centres(const plan_t *plan, uint32_t k)
 {

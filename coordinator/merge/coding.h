@@ -20,6 +20,10 @@ int coding_pays(const job_spec_t *spec, const plan_t *plan, uint32_t neighbours)
 /* The same for comparing rows with k centres, again and again. */
 int coding_pays_centres(const plan_t *plan, uint32_t k);
 
+/* What codes cannot serve at all: longer lists, shorter vectors. */
+uint32_t coding_neighbours_limit(void);
+uint32_t coding_dimension_least(void);
+
 int coding_begin(step_t *self, advance_output_t *out, error_t *error);
 int coding_after_rotate(step_t *self, advance_output_t *out, error_t *error);
 int coding_after_encode(step_t *self, coding_t *out, error_t *error);

@@ -7,6 +7,7 @@
 #include "coordinator/merge/coding.h"
 #include "coordinator/merge/neighbours.h"
 #include "coordinator/merge/pairing.h"
+#include "coordinator/merge/probing.h"
 #include "coordinator/merge/steps.h"
 
 #include "proto/payload.h"
@@ -61,14 +62,23 @@ static int all_noise(step_t *self, advance_output_t *out, error_t *error)
 
 static int find_neighbours(step_t *self, advance_output_t *out, error_t *error);
 
+/* k-means makes the cells, and begins with codes as well. */
+static int begin_in_cells(step_t *self, advance_output_t *out, error_t *error)
+{
+    const char *refused = probing_refused(self->input->spec, &self->checkpoint.plan);
+    step_report(self, "search", json_string(refused != NULL ? refused : "approximate: in cells"));
+    return refused != NULL ? find_neighbours(self, out, error) : coding_begin(self, out, error);
+}
+
 int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error)
 {
     const plan_t *plan = &self->checkpoint.plan;
     const job_spec_t *spec = self->input->spec;
     if (plan_largest_partition(plan) < spec->min_cluster_size)
         return all_noise(self, out, error);
+    if (job_spec_in_cells(spec))
+        return begin_in_cells(self, out, error);
     if (coding_pays(spec, plan, neighbour_count(spec, plan)))
-        /* k-means makes the cells of an approximate job, and begins with codes as well */
         return coding_begin(self, out, error);
     return find_neighbours(self, out, error);
 }

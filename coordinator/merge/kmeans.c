@@ -51,7 +51,8 @@ static kmeans_t asked(const step_t *self)
 {
     const job_spec_t *spec = self->input->spec;
     if (for_cells(self))
-        return (kmeans_t){probing_cells(&self->checkpoint.plan), SEEDING_PLUS_PLUS, 1, 4, 1e-3, 0};
+        return (kmeans_t){
+            probing_cells(spec, &self->checkpoint.plan), SEEDING_RANDOM, 1, 4, 1e-3, 0};
     return (kmeans_t){spec->k,         spec->init, spec->n_init, spec->max_iterations,
                       spec->tolerance, spec->seed};
 }
@@ -375,6 +376,16 @@ static int finish(round_t *self, advance_output_t *out, error_t *error)
     return code;
 }
 
+/* With the centres that the labels were made with: each row's own is the nearest. */
+static int leave_cells(round_t *self, advance_output_t *out, error_t *error)
+{
+    step_t *step = self->step;
+    centres_clear(&self->centres);
+    int code = centres_load(&self->centres, &step->checkpoint.plan, step->input,
+                            step_input(step, "centres"), error);
+    return code == OK ? probing_begin(step, self->label, &self->centres, out, error) : code;
+}
+
 /* A run is over: of each partition the better labels are kept, and the next run begins. */
 static int end_run(round_t *self, advance_output_t *out, error_t *error)
 {
@@ -386,10 +397,9 @@ static int end_run(round_t *self, advance_output_t *out, error_t *error)
     if (self->has_best)
         code = kmeans_run_merge(&run, plan, self->step->input, &self->best, error);
     if (code != OK || self->progress.run + 1 >= asked(self->step).n_init)
-        return code != OK ? code
-               : for_cells(self->step)
-                   ? probing_begin(self->step, self->label, &self->centres, out, error)
-                   : finish(self, out, error);
+        return code != OK              ? code
+               : for_cells(self->step) ? leave_cells(self, out, error)
+                                       : finish(self, out, error);
     code = kmeans_run_save(&run, plan, self->step->input, &best, error);
     if (code != OK)
         return code;

@@ -1,4 +1,4 @@
-/* State columns: probes u32[1] (cells that each searches; 0 while the sample does), and then sample
+/* State columns: margin f32[1] (-1 while the sample searches; INFINITY: everywhere), and then sample
  * u32[s], true u32[s*k]: the slots of the sample and their true neighbours. The stages carry
  * "centres" and "assigned", which make the cells. */
 #include "coordinator/merge/probing.h"
@@ -17,7 +17,11 @@
 #define GROUP_ROWS 256u /* of the sample, which searches everywhere: a task for each */
 #define CELLS_LEAST 16u
 #define CELLS_MOST 4096u
-#define PAIRS_A_TASK 100000000u
+#define ROWS_A_TASK_LEAST 8192u
+#define ROWS_A_TASK_MOST 65536u
+#define TASKS 16u
+#define SHARE_SEARCHED 16u /* a guess, for progress: one in so many of a partition's slots */
+#define SAMPLING (-1.0f)
 
 typedef struct {
     step_t *step;
@@ -25,62 +29,62 @@ typedef struct {
     centres_t centres;
     cells_t cells;
     payload_t assigned;
-    uint32_t *near; /* scratch: cells */
 } probing_t;
 
 /* A payload "probes" on its way. */
 typedef struct {
     uint32_t *group_begin;
     uint32_t *row;
-    uint32_t *probe_begin;
-    uint32_t *probe;
     uint64_t *work;
     uint32_t groups;
-    size_t probes;
 } groups_t;
 
-uint32_t probing_cells(const plan_t *plan)
+uint32_t probing_cells(const job_spec_t *spec, const plan_t *plan)
 {
+    if (spec->algorithm == ALGORITHM_TWO_STAGE && spec->cells > 0)
+        return spec->cells;
     double root = sqrt((double)plan_largest_partition(plan));
     return root < CELLS_LEAST ? CELLS_LEAST : root > CELLS_MOST ? CELLS_MOST : (uint32_t)root;
+}
+
+const char *probing_refused(const job_spec_t *spec, const plan_t *plan)
+{
+    uint32_t k = plan_list_length(spec, plan_largest_partition(plan));
+    if (k > coding_neighbours_limit())
+        return "exact: cells do not help lists of more than 256 neighbours (min_samples)";
+    if (plan->dimension < coding_dimension_least())
+        return "exact: vectors of fewer than 64 dimensions have no codes";
+    if (spec->algorithm != ALGORITHM_TWO_STAGE && !coding_pays(spec, plan, k))
+        return "exact: the job is so small that all neighbours take less time than cells";
+    return NULL;
 }
 
 static void groups_clear(groups_t *self)
 {
     free(self->group_begin);
     free(self->row);
-    free(self->probe_begin);
-    free(self->probe);
     free(self->work);
     *self = (groups_t){0};
 }
 
-static int groups_init(groups_t *self, size_t groups, size_t rows, size_t probes, error_t *error)
+static int groups_init(groups_t *self, size_t groups, size_t rows, error_t *error)
 {
     *self = (groups_t){0};
     self->group_begin = calloc(groups + 1, sizeof *self->group_begin);
     self->row = malloc((rows + 1) * sizeof *self->row);
-    self->probe_begin = calloc(groups + 1, sizeof *self->probe_begin);
-    self->probe = malloc((probes + 1) * sizeof *self->probe);
     self->work = malloc((groups + 1) * sizeof *self->work);
-    if (self->group_begin && self->row && self->probe_begin && self->probe && self->work)
+    if (self->group_begin && self->row && self->work)
         return OK;
-    return error_set(error, ERR_MEMORY, "out of memory for %zu probes", probes);
+    return error_set(error, ERR_MEMORY, "out of memory for %zu groups of rows", groups);
 }
 
-/* The rows from the last group's end to `end` search in the first `count` cells of `near`. */
-static void add_group(groups_t *self, const cells_t *cells, uint32_t end, const uint32_t *near,
-                      uint32_t count)
+/* The rows from the last group's end to `end`, each of which searches among so many slots. */
+static void add_group(groups_t *self, uint32_t end, uint32_t slots)
 {
-    uint64_t columns = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        columns += cells->begin[near[i] + 1] - cells->begin[near[i]];
-        self->probe[self->probes++] = near[i];
-    }
-    self->work[self->groups] = (end - self->group_begin[self->groups]) * columns;
+    uint64_t rows = end - self->group_begin[self->groups];
+    self->work[self->groups] = rows * slots;
     self->groups++;
     self->group_begin[self->groups] = end;
-    self->probe_begin[self->groups] = (uint32_t)self->probes;
 }
 
 static int save_groups(const probing_t *self, const groups_t *groups, sha256_t *out, error_t *error)
@@ -91,14 +95,13 @@ static int save_groups(const probing_t *self, const groups_t *groups, sha256_t *
     columns_put(writer, "member", COLUMN_U32, cells->member, cells->plan->count);
     columns_put(writer, "group_begin", COLUMN_U32, groups->group_begin, (size_t)groups->groups + 1);
     columns_put(writer, "row", COLUMN_U32, groups->row, groups->group_begin[groups->groups]);
-    columns_put(writer, "probe_begin", COLUMN_U32, groups->probe_begin, (size_t)groups->groups + 1);
-    columns_put(writer, "probe", COLUMN_U32, groups->probe, groups->probes);
     return payload_save(self->step->input, &writer, out, error);
 }
 
-static int leave(probing_t *self, const groups_t *groups, uint32_t quantum, const sha256_t *centres,
-                 const sha256_t *assigned, columns_writer_t **writer, advance_output_t *out,
-                 error_t *error)
+/* A `margin` that is not finite: everywhere. */
+static int leave(probing_t *self, const groups_t *groups, uint64_t quantum, float margin,
+                 const sha256_t *centres, const sha256_t *assigned, columns_writer_t **writer,
+                 advance_output_t *out, error_t *error)
 {
     sha256_t probes;
     coding_t coding;
@@ -119,6 +122,8 @@ static int leave(probing_t *self, const groups_t *groups, uint32_t quantum, cons
     task_cutter_input(&cutter, "centres", centres);
     task_cutter_input(&cutter, "assigned", assigned);
     task_cutter_param(&cutter, "k", self->k);
+    if (isfinite(margin))
+        task_cutter_param(&cutter, "margin", margin);
     return checkpoint_leave(self->step->input, &cutter, writer, out, error);
 }
 
@@ -127,45 +132,32 @@ static void probing_clear(probing_t *self)
     cells_clear(&self->cells);
     centres_clear(&self->centres);
     payload_close(&self->assigned);
-    free(self->near);
 }
 
 static int prepare(probing_t *self, const centres_t *centres, const uint32_t *label, error_t *error)
 {
     const plan_t *plan = &self->step->checkpoint.plan;
     self->k = plan_list_length(self->step->input->spec, plan_largest_partition(plan));
-    self->near = malloc(((size_t)centres->total + 1) * sizeof *self->near);
-    if (self->near == NULL) {
-        error_set(error, ERR_MEMORY, "out of memory for %u cells", centres->total);
-        return ERR_MEMORY;
-    }
     return cells_init(&self->cells, plan, centres, label, error);
 }
 
 /* ---- the sample ---- */
 
-/* Evenly spaced slots of each partition, in groups that search all its cells. */
+/* Evenly spaced slots of each partition, which search all its cells. */
 static int sample_groups(probing_t *self, groups_t *groups, error_t *error)
 {
     const plan_t *plan = &self->step->checkpoint.plan;
-    const centres_t *centres = self->cells.centres;
     size_t rows = SAMPLE + (size_t)plan->partition_count;
-    size_t most = rows / GROUP_ROWS + plan->partition_count, probes = 0;
     uint32_t row = 0;
-    for (uint32_t p = 0; p < plan->partition_count; p++)
-        probes += (size_t)(centres->begin[p + 1] - centres->begin[p]) * (SAMPLE / GROUP_ROWS + 1);
-    int code = groups_init(groups, most, rows, probes, error);
+    int code = groups_init(groups, rows / GROUP_ROWS + plan->partition_count, rows, error);
     for (uint32_t p = 0; p < plan->partition_count && code == OK; p++) {
         uint32_t size = plan_partition_size(plan, p), begin = plan->partition_begin[p];
         uint32_t wanted = (uint32_t)((uint64_t)SAMPLE * size / plan->count);
         wanted = wanted < 1 ? 1 : wanted > size ? size : wanted;
-        uint32_t count = centres->begin[p + 1] - centres->begin[p];
-        for (uint32_t c = 0; c < count; c++)
-            self->near[c] = centres->begin[p] + c;
         for (uint32_t i = 0; i < wanted; i++) {
             groups->row[row++] = begin + (uint32_t)((uint64_t)size * i / wanted);
             if ((i + 1) % GROUP_ROWS == 0 || i + 1 == wanted)
-                add_group(groups, &self->cells, row, self->near, count);
+                add_group(groups, row, size);
         }
     }
     return code;
@@ -177,7 +169,7 @@ int probing_begin(step_t *self, const uint32_t *label, const centres_t *centres,
     probing_t probing = {.step = self};
     groups_t groups = {0};
     sha256_t centres_sha, assigned_sha;
-    const uint32_t none = 0;
+    const float margin = SAMPLING;
     int code = prepare(&probing, centres, label, error);
     if (code == OK)
         code = sample_groups(&probing, &groups, error);
@@ -190,9 +182,10 @@ int probing_begin(step_t *self, const uint32_t *label, const centres_t *centres,
     }
     if (code == OK) {
         columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
-        columns_put(writer, "probes", COLUMN_U32, &none, 1);
+        columns_put(writer, "margin", COLUMN_F32, &margin, 1);
         snprintf(out->phase, sizeof out->phase, "neighbours of a sample");
-        code = leave(&probing, &groups, 1, &centres_sha, &assigned_sha, &writer, out, error);
+        code =
+            leave(&probing, &groups, 1, INFINITY, &centres_sha, &assigned_sha, &writer, out, error);
     }
     groups_clear(&groups);
     probing_clear(&probing);
@@ -209,6 +202,9 @@ typedef struct {
     size_t rows;
     uint32_t *neighbour; /* rows x k */
     float *d2;
+    float *excess;      /* of the sample: rows x k */
+    uint64_t searched;  /* cells, by all rows */
+    uint32_t at_border; /* rows that searched more than their own */
 } lists_t;
 
 static void lists_clear(lists_t *self)
@@ -216,6 +212,7 @@ static void lists_clear(lists_t *self)
     payload_close(&self->probes);
     free(self->neighbour);
     free(self->d2);
+    free(self->excess);
 }
 
 static int entry_good(const lists_t *self, const plan_t *plan, uint32_t partition, size_t row,
@@ -243,16 +240,28 @@ static int check_rows(const probing_t *self, const lists_t *lists, size_t begin,
             if (!entry_good(lists, plan, partition, row, self->k, m))
                 return error_set(error, ERR_SHAPE, "entry %u of the neighbours of slot %u is wrong",
                                  m, lists->row[row]);
+        for (uint32_t m = 0; m < self->k && lists->excess != NULL; m++)
+            if (!(lists->excess[row * self->k + m] >= 0)) /* the own centre is the nearest */
+                return error_set(error, ERR_SHAPE, "excess %u of slot %u is negative", m,
+                                 lists->row[row]);
     }
     return OK;
+}
+
+static void count_searched(lists_t *self, const uint32_t *searched, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++) {
+        self->searched += searched[i];
+        self->at_border += searched[i] > 1;
+    }
 }
 
 static int take_task(const probing_t *self, uint32_t task, lists_t *lists, error_t *error)
 {
     const stage_t *stage = &self->step->stage;
     payload_t result = {0};
-    const uint32_t *neighbour = NULL;
-    const float *d2 = NULL;
+    const uint32_t *neighbour = NULL, *searched = NULL;
+    const float *d2 = NULL, *excess = NULL;
     uint32_t from = stage->segment_begin[task], to = stage->segment_begin[task + 1];
     size_t begin = lists->group_begin[stage->segments[from].begin];
     size_t end = lists->group_begin[stage->segments[to - 1].end]; /* groups are cut in order */
@@ -262,7 +271,14 @@ static int take_task(const probing_t *self, uint32_t task, lists_t *lists, error
         code = payload_u32(&result, "neighbour", entries, &neighbour, error);
     if (code == OK)
         code = payload_f32(&result, "d2", entries, &d2, error);
+    if (code == OK)
+        code = payload_u32(&result, "searched", end - begin, &searched, error);
+    if (code == OK && lists->excess != NULL)
+        code = payload_f32(&result, "excess", entries, &excess, error);
     if (code == OK) {
+        if (excess != NULL)
+            memcpy(lists->excess + begin * self->k, excess, entries * sizeof *excess);
+        count_searched(lists, searched, end - begin);
         memcpy(lists->neighbour + begin * self->k, neighbour, entries * sizeof *neighbour);
         memcpy(lists->d2 + begin * self->k, d2, entries * sizeof *d2);
         code = check_rows(self, lists, begin, end, error);
@@ -271,7 +287,7 @@ static int take_task(const probing_t *self, uint32_t task, lists_t *lists, error
     return code == OK ? OK : result_blame(task, code, error);
 }
 
-static int read_lists(const probing_t *self, lists_t *lists, error_t *error)
+static int read_lists(const probing_t *self, int of_sample, lists_t *lists, error_t *error)
 {
     const advance_input_t *input = self->step->input;
     const sha256_t *probes = step_input(self->step, "probes");
@@ -290,7 +306,9 @@ static int read_lists(const probing_t *self, lists_t *lists, error_t *error)
         return code;
     lists->neighbour = calloc(lists->rows * self->k + 1, sizeof *lists->neighbour);
     lists->d2 = calloc(lists->rows * self->k + 1, sizeof *lists->d2);
-    if (lists->neighbour == NULL || lists->d2 == NULL) {
+    if (of_sample)
+        lists->excess = calloc(lists->rows * self->k + 1, sizeof *lists->excess);
+    if (lists->neighbour == NULL || lists->d2 == NULL || (of_sample && lists->excess == NULL)) {
         error_set(error, ERR_MEMORY, "out of memory for %u neighbours of %zu rows", self->k,
                   lists->rows);
         return ERR_MEMORY;
@@ -305,86 +323,80 @@ static int read_lists(const probing_t *self, lists_t *lists, error_t *error)
 
 /* ---- after the sample ---- */
 
-static uint32_t rank_of(const uint32_t *near, uint32_t count, uint32_t cell)
+static int compare_floats(const void *x, const void *y)
 {
-    uint32_t rank = 0;
-    while (rank < count && near[rank] != cell)
-        rank++;
-    return rank;
+    float a = *(const float *)x, b = *(const float *)y;
+    return a < b ? -1 : a > b;
 }
 
-/* hits[r]: true neighbours of the sample that are in the r-th nearest cell. */
-static int count_hits(const probing_t *self, const lists_t *sample, uint64_t *hits, uint64_t *total,
-                      error_t *error)
-{
-    int code = OK;
-    *total = 0;
-    for (size_t row = 0; row < sample->rows && code == OK; row++) {
-        uint32_t count = 0;
-        code = cells_near(&self->cells, self->cells.cell_of[sample->row[row]], self->near, &count,
-                          error);
-        for (uint32_t m = 0; m < self->k && code == OK; m++) {
-            uint32_t slot = sample->neighbour[row * self->k + m];
-            if (slot == SLOT_NONE)
-                continue;
-            hits[rank_of(self->near, count, self->cells.cell_of[slot])]++;
-            ++*total;
-        }
-    }
-    return code;
-}
-
-/* The fewest cells that hold the share of the neighbours. */
-static int choose_probes(const probing_t *self, const lists_t *sample, uint32_t *probes,
+/* The least margin within which the share of the sample's neighbours lies. */
+static int choose_margin(const probing_t *self, const lists_t *sample, float *margin,
                          error_t *error)
 {
-    uint64_t total = 0, found = 0;
-    uint64_t *hits = calloc((size_t)self->cells.count + 1, sizeof *hits);
-    if (hits == NULL)
-        return error_set(error, ERR_MEMORY, "out of memory for %u cells", self->cells.count);
-    int code = count_hits(self, sample, hits, &total, error);
-    double wanted = self->step->input->spec->target_recall * (double)total;
-    *probes = 0;
-    while (code == OK && *probes < self->cells.count && (*probes == 0 || (double)found < wanted))
-        found += hits[(*probes)++];
-    free(hits);
+    double target = self->step->input->spec->target_recall;
+    size_t total = 0;
+    float *excess = malloc((sample->rows * self->k + 1) * sizeof *excess);
+    if (excess == NULL)
+        return error_set(error, ERR_MEMORY, "out of memory for a sample of %zu", sample->rows);
+    for (size_t i = 0; i < sample->rows * self->k; i++)
+        if (sample->neighbour[i] != SLOT_NONE)
+            excess[total++] = sample->excess[i];
+    qsort(excess, total, sizeof *excess, compare_floats);
+    size_t rank = (size_t)ceil(target * (double)total);
+    *margin = target >= 1 || total == 0 ? INFINITY : excess[rank > 0 ? rank - 1 : 0];
+    free(excess);
+    return OK;
+}
+
+/* The members of each cell are a group; cells that are near each other stand together, so that rows
+ * that are searched for together look in the same ones. */
+static int all_groups(probing_t *self, groups_t *groups, error_t *error)
+{
+    const cells_t *cells = &self->cells;
+    uint32_t *order = malloc(((size_t)cells->count + 1) * sizeof *order);
+    int code = order == NULL
+                   ? error_set(error, ERR_MEMORY, "out of memory for %u cells", cells->count)
+                   : groups_init(groups, cells->count, cells->plan->count, error);
+    if (code == OK)
+        code = cells_tour(cells, order, error);
+    for (uint32_t i = 0, row = 0; i < cells->count && code == OK; i++) {
+        uint32_t c = order[i], size = cells->begin[c + 1] - cells->begin[c];
+        memcpy(groups->row + row, cells->member + cells->begin[c], size * sizeof *groups->row);
+        row += size;
+        add_group(groups, row,
+                  plan_partition_size(cells->plan, cells->partition[c]) / SHARE_SEARCHED + 1);
+    }
+    free(order);
     return code;
 }
 
-/* Each cell's members search in the nearest `probes` cells. */
-static int all_groups(probing_t *self, uint32_t probes, groups_t *groups, error_t *error)
+/* Of work, so that a task has as many rows as it should. */
+static uint64_t quantum_of(const plan_t *plan)
 {
-    const cells_t *cells = &self->cells;
-    int code =
-        groups_init(groups, cells->count, cells->plan->count, (size_t)cells->count * probes, error);
-    if (code == OK)
-        memcpy(groups->row, cells->member, cells->plan->count * sizeof *groups->row);
-    for (uint32_t c = 0; c < cells->count && code == OK; c++) {
-        uint32_t count = 0;
-        code = cells_near(cells, c, self->near, &count, error);
-        if (code == OK)
-            add_group(groups, cells, cells->begin[c + 1], self->near,
-                      count < probes ? count : probes);
-    }
-    return code;
+    uint32_t rows = plan->count / TASKS;
+    rows = rows < ROWS_A_TASK_LEAST  ? ROWS_A_TASK_LEAST
+           : rows > ROWS_A_TASK_MOST ? ROWS_A_TASK_MOST
+                                     : rows;
+    return (uint64_t)rows * (plan_largest_partition(plan) / SHARE_SEARCHED + 1);
 }
 
 static int after_sample(probing_t *self, const lists_t *sample, advance_output_t *out,
                         error_t *error)
 {
     groups_t groups = {0};
-    uint32_t probes = 1;
-    int code = choose_probes(self, sample, &probes, error);
+    float margin = 0;
+    int code = choose_margin(self, sample, &margin, error);
     if (code == OK)
-        code = all_groups(self, probes, &groups, error);
+        code = all_groups(self, &groups, error);
     if (code == OK) {
         columns_writer_t *writer = checkpoint_writer(&self->step->checkpoint, "state");
-        columns_put(writer, "probes", COLUMN_U32, &probes, 1);
+        columns_put(writer, "margin", COLUMN_F32, &margin, 1);
         columns_put(writer, "sample", COLUMN_U32, sample->row, sample->rows);
         columns_put(writer, "true", COLUMN_U32, sample->neighbour, sample->rows * self->k);
-        snprintf(out->phase, sizeof out->phase, "neighbours, %u cells each", probes);
-        code = leave(self, &groups, PAIRS_A_TASK, step_input(self->step, "centres"),
-                     step_input(self->step, "assigned"), &writer, out, error);
+        snprintf(out->phase, sizeof out->phase, "neighbours, own cells and borders");
+        code = leave(self, &groups, quantum_of(&self->step->checkpoint.plan), margin,
+                     step_input(self->step, "centres"), step_input(self->step, "assigned"), &writer,
+                     out, error);
     }
     groups_clear(&groups);
     return code;
@@ -439,17 +451,16 @@ static int is_listed(const uint32_t *list, uint32_t k, uint32_t slot)
 }
 
 /* Of the lists as they are, not of what was foretold. */
-static int report_recall(const probing_t *self, const neighbour_lists_t *lists, error_t *error)
+static int report_recall(const probing_t *self, const lists_t *searched,
+                         const neighbour_lists_t *lists, error_t *error)
 {
     const payload_t *state = &self->step->checkpoint.payload;
-    const uint32_t *sample = NULL, *truth = NULL, *probes = NULL;
+    const uint32_t *sample = NULL, *truth = NULL;
     size_t count = 0;
     uint64_t found = 0, total = 0;
     int code = payload_list(state, "sample", &sample, &count, error);
     if (code == OK)
         code = payload_u32(state, "true", count * self->k, &truth, error);
-    if (code == OK)
-        code = payload_u32(state, "probes", 1, &probes, error);
     if (code != OK)
         return code;
     for (size_t i = 0; i < count; i++)
@@ -462,7 +473,9 @@ static int report_recall(const probing_t *self, const neighbour_lists_t *lists, 
     step_report(self->step, "recall", json_real(total > 0 ? (double)found / (double)total : 1));
     step_report(self->step, "recall_sample", json_integer((json_int_t)count));
     step_report(self->step, "cells", json_integer(self->cells.count));
-    step_report(self->step, "cells_searched", json_integer(*probes));
+    step_report(self->step, "cells_searched",
+                json_real((double)searched->searched / (double)(count > 0 ? lists->count : 1)));
+    step_report(self->step, "border_rows", json_integer(searched->at_border));
     return OK;
 }
 
@@ -490,7 +503,7 @@ static int after_all(probing_t *self, lists_t *lists, advance_output_t *out, err
     float *core = NULL;
     int code = sort_lists(self, lists, &sorted, &core, error);
     if (code == OK)
-        code = report_recall(self, &sorted, error);
+        code = report_recall(self, lists, &sorted, error);
     if (code == OK)
         code = grow_forest(self, &sorted, &boruvka, error);
     if (code == OK) {
@@ -524,15 +537,15 @@ int probing_after_probe(step_t *self, advance_output_t *out, error_t *error)
 {
     probing_t probing = {.step = self};
     lists_t lists = {0};
-    const uint32_t *probes = NULL;
+    const float *margin = NULL;
     int code = open_cells(&probing, error);
     if (code == OK)
-        code = payload_u32(&self->checkpoint.payload, "probes", 1, &probes, error);
+        code = payload_f32(&self->checkpoint.payload, "margin", 1, &margin, error);
     if (code == OK)
-        code = read_lists(&probing, &lists, error);
+        code = read_lists(&probing, *margin < 0, &lists, error);
     if (code == OK)
-        code = *probes == 0 ? after_sample(&probing, &lists, out, error)
-                            : after_all(&probing, &lists, out, error);
+        code = *margin < 0 ? after_sample(&probing, &lists, out, error)
+                           : after_all(&probing, &lists, out, error);
     lists_clear(&lists);
     probing_clear(&probing);
     return code;

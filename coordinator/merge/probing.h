@@ -1,11 +1,11 @@
-/* probing.h - approximate HDBSCAN*: neighbours from the cells around each row's own, and no others.
+/* probing.h - two-stage and approximate HDBSCAN*: neighbours in each row's own k-means cell and, of
+ * rows near a border, across it.
  *
  *   plan -> rotate -> encode -> (seed -> (assign)+) -> probe (a sample, everywhere) -> probe -> ...
  *
  * k-means cuts each partition into cells. A sample of rows searches all cells: its true neighbours
- * say in how many of the nearest cells rows must search for `target_recall` of the neighbours to be
- * found; all rows then search in that many. The tree is that of the lists alone. docs/algorithms.md,
- * 13. */
+ * say how near a border a row must be to search across it too for `target_recall` of the neighbours
+ * to be found; all rows then do that. The tree is that of the lists alone. docs/algorithms.md, 13. */
 #ifndef STAGE4_COORDINATOR_MERGE_PROBING_H
 #define STAGE4_COORDINATOR_MERGE_PROBING_H
 
@@ -13,7 +13,10 @@
 #include "coordinator/merge/steps.h"
 
 /* How many cells a partition is cut into, at most. */
-uint32_t probing_cells(const plan_t *plan);
+uint32_t probing_cells(const job_spec_t *spec, const plan_t *plan);
+
+/* Why a job that asks for cells takes all neighbours instead, for the report; NULL: it has cells. */
+const char *probing_refused(const job_spec_t *spec, const plan_t *plan);
 
 /* The cells are known: `label` is each slot's, within its partition, `centres` are theirs. Follows an
  * assign stage with codes. */

@@ -256,6 +256,10 @@ static void put_parameters(json_text_t *out, const cluster_t *cluster, const job
         put_text(out, "approximate");
         put_real(out, "target_recall", spec->target_recall);
     }
+    if (spec->algorithm == ALGORITHM_TWO_STAGE) {
+        put_integer(out, "cells", spec->cells);
+        put_real(out, "target_recall", spec->target_recall);
+    }
     put_real(out, "stability", cluster->from.persistence);
 }
 

@@ -57,7 +57,7 @@ static int check_sizes(const planner_t *self, uint32_t count, error_t *error)
                            "no items match: %u of %u rows of %s can be used, and none passes the "
                            "filter",
                            self->left_out.count, flat_index_rows(self->index), self->index_path);
-    if (spec->algorithm == ALGORITHM_HDBSCAN)
+    if (spec->algorithm == ALGORITHM_HDBSCAN || spec->algorithm == ALGORITHM_TWO_STAGE)
         return check_hdbscan(spec, count, error);
     uint32_t wanted = spec->algorithm == ALGORITHM_KMEANS ? spec->k : spec->n_clusters;
     const char *field = spec->algorithm == ALGORITHM_KMEANS ? "params.k" : "params.n_clusters";

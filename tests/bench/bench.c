@@ -1,11 +1,12 @@
 /* stage4-bench - a whole `stage4 run`, measured against what the processor can do.
  *
  *   stage4-bench --vectors FILE.index [--n ROWS] | --indices FOLDER --embedding-type LEVEL
- *                [--algorithm hdbscan|kmeans|knn] [--threads T] [--workers W]
+ *                [--algorithm hdbscan|kmeans|knn|two-stage|approximate] [--threads T] [--workers W]
  *                [--param NAME=VALUE]... [--output FILE]
  *
  * --vectors takes the first ROWS of one file, with metadata that says nothing. `knn` is the part of
- * an hdbscan run up to the tree: `neighbour_seconds` of every report.
+ * an hdbscan run up to the tree: `neighbour_seconds` of every report; `approximate` is hdbscan with
+ * mode=approximate.
  *
  * Prints JSON: seconds and CPU seconds of the run and of its phases, the float32 and int8 peaks of
  * T x W threads, the int8 kernel's share of its peak, the time of one N x N x d product by OpenBLAS
@@ -48,6 +49,14 @@ typedef struct {
     json_t *status;
 } bench_t;
 
+static void take_algorithm(bench_t *self, const char *name)
+{
+    int approximate = !strcmp(name, "approximate");
+    self->algorithm = approximate || !strcmp(name, "knn") ? "hdbscan" : name;
+    if (approximate && self->param_count < ARGUMENTS_MOST / 4)
+        self->params[self->param_count++] = "mode=approximate";
+}
+
 static int parse(bench_t *self, int count, char **arguments)
 {
     for (int i = 1; i + 1 < count; i += 2) {
@@ -59,7 +68,7 @@ static int parse(bench_t *self, int count, char **arguments)
         else if (!strcmp(name, "--n"))
             self->wanted = (uint32_t)strtoul(value, NULL, 10);
         else if (!strcmp(name, "--algorithm"))
-            self->algorithm = strcmp(value, "knn") != 0 ? value : "hdbscan";
+            take_algorithm(self, value);
         else if (!strcmp(name, "--embedding-type"))
             self->level = value;
         else if (!strcmp(name, "--output"))

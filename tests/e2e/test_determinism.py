@@ -63,7 +63,8 @@ def cells_and_codes_of_centres_give_the_same_bytes():
     """k-means and approximate jobs by int8 codes, whose last bits differ between processors."""
     made = harness.made_events(WORK / "cells", 5000, seed=4)
     for algorithm, params in (("kmeans", ("k=70", "max_iterations=6")),
-                              ("hdbscan", ("mode=approximate", "target_recall=0.8"))):
+                              ("hdbscan", ("mode=approximate", "target_recall=0.8")),
+                              ("two-stage", ("cells=30", "min_samples=4"))):
         seen = {(w, t, simd): cluster("cells-%d-%d-%s" % (w, t, simd), made, "events",
                                       algorithm=algorithm, params=params,
                                       env={"STAGE4_SIMD": simd},
@@ -165,6 +166,32 @@ def workers(service):
     return {worker["pid"]: worker["tasks_held"] for worker in found}
 
 
+def trees_and_pairs_survive_kills_too():
+    """Agglomerative and pairs jobs, whose worker and coordinator die together in mid-task, twice."""
+    made = harness.made_events(WORK / "kills-too", 4000, seed=6)
+    for algorithm, params in (("agglomerative", {"linkage": "average", "distance_threshold": 0.4}),
+                              ("pairs", {"min_weight": 0.5})):
+        wanted = cluster("kills-" + algorithm, made, "events", algorithm=algorithm,
+                         params=["%s=%s" % pair for pair in params.items()])
+        with Cluster(made) as service:
+            service.start_coordinator()
+            service.start_gateway()
+            service.wait_for(lambda: service.request("GET", "/health")[0], 20, "the gateway")
+            job_id = service.submit(embedding_type="events", algorithm=algorithm, as_of=AS_OF,
+                                    params=params)
+            for _ in range(2):
+                victim = service.start_slow_worker()
+                service.wait_for(lambda: workers(service).get(victim.pid), 60, "its task")
+                service.kill(victim)
+                service.kill(service.coordinator)
+                service.start_coordinator()
+            service.start_worker()
+            report = service.wait_state(job_id, "completed")["report"]
+            assert sha256(service.jsonl(job_id)) == wanted, algorithm
+            assert report["recovered"] == 2, report
+            print("  %s survived" % algorithm)
+
+
 def a_coordinator_killed_again_and_again_still_finishes():
     made, wanted = long_job()
     with Cluster(made) as service:
@@ -191,6 +218,7 @@ if __name__ == "__main__":
             permuted_rows_give_the_same_bytes,
             killed_workers_and_coordinators_change_nothing,
             a_coordinator_killed_again_and_again_still_finishes,
+            trees_and_pairs_survive_kills_too,
         ])
     finally:
         shutil.rmtree(WORK, ignore_errors=True)

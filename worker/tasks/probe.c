@@ -1,53 +1,21 @@
-/* probe.c - the k nearest of groups of rows among the members of some cells: inverted lists.
+/* probe.c - the k nearest of groups of rows, in their own cells and across the borders near them.
  *
- * Of what is probed the lists are exact, in the order (d2, slot): codes rule pairs out, what is left
- * is measured. A thread takes some rows of a group and streams the group's cells by them; nothing is
- * shared, so neither threads nor SIMD width can show. */
-#include "worker/tasks/probes.h"
+ * A row searches its own cell and those whose centres are at most `margin` (stage parameter; absent:
+ * any) farther from it than its own cell's (cell_centres.h). Without a margin, which is how the
+ * margin is found, the excess of every neighbour's cell is told as well. */
+#include "worker/tasks/probe_rows.h"
 
 #include "proto/worker_message.h"
-#include "worker/compute/int8.h"
-#include "worker/tasks/codes_view.h"
-#include "worker/tasks/nearest.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_LINE 64
-#define ITEM_ROWS 768
-#define TILE 256 /* columns */
 #define K_LIMIT 4096
-
-/* Some slots with all that is asked of them. */
-typedef struct {
-    size_t count;
-    uint32_t *slot;
-    uint32_t *row; /* of the index */
-    int8_t *code;
-    int32_t *sum;
-    int32_t *square; /* of the head's codes */
-    int32_t *whole;  /* of all codes */
-    residual_t *residual;
-    float *room; /* for vectors that are not kept elsewhere */
-    const float **vector;
-} slots_t;
+#define PLACES_AN_ITEM 16384u
 
 typedef struct {
-    slots_t rows;
-    slots_t columns;
-    uint8_t *panels;
-    int32_t start[TILE];
-    int32_t limit[ITEM_ROWS];
-    double reach[ITEM_ROWS];
-    uint64_t mask[ITEM_ROWS];
-    uint32_t *neighbour; /* of the item's rows */
-    float *d2;
-    error_t error;
-} thread_t;
-
-typedef struct {
-    uint32_t group;
+    uint32_t partition;
     uint32_t begin; /* in probes.row */
     uint32_t end;
     size_t at; /* rows of the task before these */
@@ -57,206 +25,67 @@ typedef struct {
     const task_state_t *state;
     probes_t probes;
     codes_view_t view;
-    const int8_kernel_t *kernel;
-    float usual; /* the largest residual of a head that is finite: no column needs more room */
+    cell_centres_t cells;
+    probe_setting_t setting;
+    int32_t *square;
+    int32_t *whole;
     uint64_t k;
     item_t *items;
     size_t item_count;
     size_t rows;
     uint32_t *neighbour;
     float *d2;
-    thread_t *threads;
+    float *excess; /* NULL: there is a margin */
+    uint32_t *searched;
+    probe_rows_t **threads;
+    error_t *errors;
     atomic_int failed;
 } probe_t;
 
-/* ---- slots ---- */
+/* ---- what is to be done ---- */
 
-static void *aligned(size_t count, size_t size)
+static int find_partition(const probe_t *self, uint32_t slot, uint32_t *out)
 {
-    return aligned_alloc(CACHE_LINE, (count * size / CACHE_LINE + 1) * CACHE_LINE);
-}
-
-static int slots_init(slots_t *self, size_t room, const codes_t *codes)
-{
-    self->slot = aligned(room, sizeof *self->slot);
-    self->row = aligned(room, sizeof *self->row);
-    self->code = aligned(room, codes->width);
-    self->sum = aligned(room, sizeof *self->sum);
-    self->square = aligned(room, sizeof *self->square);
-    self->whole = aligned(room, sizeof *self->whole);
-    self->residual = aligned(room, sizeof *self->residual);
-    self->room = aligned(room * codes->dimension, sizeof *self->room);
-    self->vector = aligned(room, sizeof *self->vector);
-    return self->slot && self->row && self->code && self->sum && self->square && self->whole &&
-           self->residual && self->room && self->vector;
-}
-
-static void slots_clear(slots_t *self)
-{
-    free(self->slot);
-    free(self->row);
-    free(self->code);
-    free(self->sum);
-    free(self->square);
-    free(self->whole);
-    free(self->residual);
-    free(self->room);
-    free(self->vector);
-}
-
-/* Fills in what belongs to slot[0 .. count). */
-static int slots_read(const probe_t *task, slots_t *self, error_t *error)
-{
-    const codes_view_t *view = &task->view;
-    const codes_t *codes = &view->codes;
-    for (size_t i = 0; i < self->count; i++) {
-        uint32_t place = view->place_of[self->slot[i]];
-        int8_t *code = self->code + i * codes->width;
-        memcpy(code, view->code + (size_t)place * codes->width, codes->width);
-        self->square[i] = task->kernel->dot(code, code, codes->head);
-        self->whole[i] = task->kernel->dot(code, code, codes->width);
-        self->residual[i] = (residual_t){view->residual_head[place], view->residual[place]};
-        self->row[i] = task->state->plan.rows[self->slot[i]];
+    const plan_view_t *plan = &self->state->plan;
+    uint32_t low = 0, high = plan->partitions;
+    while (low + 1 < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (plan->partition_begin[middle] <= slot)
+            low = middle;
+        else
+            high = middle;
     }
-    return task_state_find(task->state, self->row, self->count, self->room, self->vector, error);
+    *out = low;
+    return plan->partitions > 0;
 }
 
-static int8_rows_t heads_of(const probe_t *task, const slots_t *slots, size_t first, size_t count)
+/* Rows of one partition from `begin` on, a few of the group's. */
+static int add_items(probe_t *self, uint32_t group, error_t *error)
 {
-    const codes_t *codes = &task->view.codes;
-    return (int8_rows_t){slots->code + first * codes->width, codes->width, count, codes->head,
-                         slots->sum + first};
-}
-
-/* ---- rows against a tile of columns ---- */
-
-static void settle(const probe_t *task, thread_t *self, size_t row, float threshold)
-{
-    const codes_t *codes = &task->view.codes;
-    self->reach[row] = codes_reach(codes, threshold);
-    self->limit[row] = codes_limit(codes, self->rows.square[row], self->reach[row],
-                                   self->rows.residual[row].head, task->usual);
-}
-
-static int wanted(const probe_t *task, const thread_t *self, size_t row, size_t column)
-{
-    const codes_t *codes = &task->view.codes;
-    const slots_t *rows = &self->rows, *columns = &self->columns;
-    const size_t last = row * task->k + task->k - 1;
-    if (columns->slot[column] == rows->slot[row] ||
-        (self->d2[last] == 0 && columns->slot[column] > self->neighbour[last]))
-        return 0; /* nothing is nearer than 0: a list of duplicates takes smaller slots only */
-    int32_t product = task->kernel->dot(rows->code + row * codes->width,
-                                        columns->code + column * codes->width, codes->width);
-    return !codes_apart(codes, rows->whole[row] + columns->whole[column] - 2 * product,
-                        self->reach[row], rows->residual[row].whole,
-                        columns->residual[column].whole);
-}
-
-static void visit(const probe_t *task, thread_t *self, size_t row, size_t first, uint64_t mask)
-{
-    size_t dimension = task->state->dimension;
-    dist2_fn dist2 = compute_dist2(task->state->context->compute)->one;
-    float *d2 = self->d2 + row * task->k;
-    float before = d2[task->k - 1];
-    for (; mask; mask &= mask - 1) {
-        size_t column = first + (size_t)__builtin_ctzll(mask);
-        if (!wanted(task, self, row, column))
-            continue;
-        float distance = dist2(self->rows.vector[row], self->columns.vector[column], dimension);
-        nearest_offer(d2, self->neighbour + row * task->k, task->k, distance,
-                      self->columns.slot[column]);
+    const plan_view_t *plan = &self->state->plan;
+    uint32_t begin = self->probes.group_begin[group], end = self->probes.group_begin[group + 1];
+    uint32_t partition = 0;
+    if (begin == end || !find_partition(self, self->probes.row[begin], &partition))
+        return OK;
+    for (uint32_t i = begin; i < end; i++) {
+        uint32_t slot = self->probes.row[i];
+        if (slot < plan->partition_begin[partition] || slot >= plan->partition_begin[partition + 1])
+            return error_set(error, ERR_PROTOCOL, "group %u has slots of two partitions", group);
     }
-    if (d2[task->k - 1] < before)
-        settle(task, self, row, d2[task->k - 1]);
-}
-
-static void compare(const probe_t *task, thread_t *self)
-{
-    const int8_rows_t rows = heads_of(task, &self->rows, 0, self->rows.count);
-    for (size_t first = 0; first < self->columns.count; first += INT8_COLUMNS) {
-        size_t width = self->columns.count - first;
-        uint64_t there = width < INT8_COLUMNS ? ((uint64_t)1 << width) - 1 : UINT64_MAX;
-        const int8_rows_t columns =
-            heads_of(task, &self->columns, first, width < INT8_COLUMNS ? width : INT8_COLUMNS);
-        task->kernel->pack(&columns, self->panels);
-        const int8_bounds_t bounds = {self->limit, NULL, NULL, self->start + first};
-        task->kernel->screen(&rows, self->panels, &bounds, self->mask);
-        for (size_t row = 0; row < self->rows.count; row++)
-            if (self->mask[row] & there)
-                visit(task, self, row, first, self->mask[row] & there);
+    item_t *last = self->item_count ? &self->items[self->item_count - 1] : NULL;
+    if (last && last->partition == partition && last->end == begin &&
+        end - last->begin <= PROBE_ROWS) {
+        last->end = end;
+        self->rows += end - begin;
+        return OK;
     }
-}
-
-/* ---- a few rows of a group ---- */
-
-static int run_tile(const probe_t *task, thread_t *self)
-{
-    const codes_t *codes = &task->view.codes;
-    int code = task_state_check_stop(task->state, &self->error);
-    if (!code)
-        code = slots_read(task, &self->columns, &self->error);
-    if (code)
-        return code;
-    for (size_t i = 0; i < self->columns.count; i++)
-        self->start[i] = codes_start(codes, self->columns.square[i], self->columns.residual[i].head,
-                                     task->usual, 0);
-    for (size_t i = self->columns.count; i < TILE; i++)
-        self->start[i] = 0;
-    compare(task, self);
-    task_state_advance(task->state, (uint64_t)self->rows.count * self->columns.count);
-    self->columns.count = 0;
+    for (uint32_t i = begin; i < end; i += PROBE_ROWS) {
+        uint32_t to = end - i < PROBE_ROWS ? end : i + PROBE_ROWS;
+        self->items[self->item_count++] = (item_t){partition, i, to, self->rows};
+        self->rows += to - i;
+    }
     return OK;
 }
-
-static int read_rows(const probe_t *task, thread_t *self, const item_t *item)
-{
-    self->rows.count = item->end - item->begin;
-    memcpy(self->rows.slot, task->probes.row + item->begin,
-           self->rows.count * sizeof *self->rows.slot);
-    int code = slots_read(task, &self->rows, &self->error);
-    if (code)
-        return code;
-    const int8_rows_t rows = heads_of(task, &self->rows, 0, self->rows.count);
-    int8_sums(&rows, self->rows.sum);
-    self->neighbour = task->neighbour + item->at * task->k;
-    self->d2 = task->d2 + item->at * task->k;
-    for (size_t i = 0; i < self->rows.count * task->k; i++) {
-        self->neighbour[i] = SLOT_NONE;
-        self->d2[i] = INFINITY;
-    }
-    for (size_t row = 0; row < self->rows.count; row++)
-        settle(task, self, row, INFINITY);
-    return OK;
-}
-
-static int probe_item(const probe_t *task, thread_t *self, const item_t *item)
-{
-    const probes_t *probes = &task->probes;
-    int code = read_rows(task, self, item);
-    self->columns.count = 0;
-    for (uint32_t p = probes->probe_begin[item->group]; p < probes->probe_begin[item->group + 1];
-         p++) {
-        uint32_t cell = probes->probe[p];
-        for (uint32_t m = probes->cell_begin[cell]; m < probes->cell_begin[cell + 1] && !code;
-             m++) {
-            self->columns.slot[self->columns.count++] = probes->member[m];
-            if (self->columns.count == TILE)
-                code = run_tile(task, self);
-        }
-    }
-    return code || !self->columns.count ? code : run_tile(task, self);
-}
-
-static void run_item(void *context, size_t number, uint32_t thread)
-{
-    probe_t *self = context;
-    if (!atomic_load(&self->failed) &&
-        probe_item(self, &self->threads[thread], &self->items[number]))
-        atomic_store(&self->failed, 1);
-}
-
-/* ---- a task ---- */
 
 static int list_items(probe_t *self, error_t *error)
 {
@@ -268,58 +97,189 @@ static int list_items(probe_t *self, error_t *error)
             return error_set(error, ERR_PROTOCOL, "segment of groups %u to %u: there are %zu",
                              segment->begin, segment->end, self->probes.groups);
         for (uint32_t g = segment->begin; g < segment->end; g++)
-            room += (self->probes.group_begin[g + 1] - self->probes.group_begin[g]) / ITEM_ROWS + 1;
+            room +=
+                (self->probes.group_begin[g + 1] - self->probes.group_begin[g]) / PROBE_ROWS + 1;
     }
     self->items = malloc((room + 1) * sizeof *self->items);
     if (!self->items)
         return error_set(error, ERR_MEMORY, "no memory for %zu groups of rows", room);
+    int code = OK;
     for (uint32_t s = 0; s < task->segment_count; s++)
-        for (uint32_t g = task->segments[s].begin; g < task->segments[s].end; g++) {
-            uint32_t end = self->probes.group_begin[g + 1];
-            for (uint32_t i = self->probes.group_begin[g]; i < end; i += ITEM_ROWS) {
-                uint32_t last = end - i < ITEM_ROWS ? end : i + ITEM_ROWS;
-                self->items[self->item_count++] = (item_t){g, i, last, self->rows};
-                self->rows += last - i;
-            }
-        }
-    return OK;
+        for (uint32_t g = task->segments[s].begin; g < task->segments[s].end && !code; g++)
+            code = add_items(self, g, error);
+    return code;
+}
+
+/* ---- memory ---- */
+
+static void measure_places(void *context, size_t item, uint32_t thread)
+{
+    probe_t *self = context;
+    const codes_t *codes = &self->view.codes;
+    const int8_kernel_t *kernel = self->setting.kernel;
+    size_t begin = item * PLACES_AN_ITEM, left = self->view.places - begin;
+    (void)thread;
+    for (size_t i = begin; i < begin + (left < PLACES_AN_ITEM ? left : PLACES_AN_ITEM); i++) {
+        const int8_t *code = self->view.code + i * codes->width;
+        self->square[i] = kernel->dot(code, code, codes->head);
+        self->whole[i] = self->square[i] + kernel->dot(code + codes->head, code + codes->head,
+                                                       codes->width - codes->head);
+    }
+}
+
+static void set_extents(probe_t *self)
+{
+    probe_setting_t *setting = &self->setting;
+    for (size_t c = 0; c < self->probes.cells; c++) {
+        size_t members = self->probes.cell_begin[c + 1] - self->probes.cell_begin[c];
+        setting->largest = members > setting->largest ? members : setting->largest;
+    }
+    for (uint32_t p = 0; p < self->state->plan.partitions; p++) {
+        size_t cells = self->cells.begin[p + 1] - self->cells.begin[p];
+        setting->cells_at_most = cells > setting->cells_at_most ? cells : setting->cells_at_most;
+    }
+    for (uint32_t i = 0; i < self->view.places; i++) {
+        float residual = self->view.residual_head[i];
+        if (residual < INFINITY && residual > setting->usual)
+            setting->usual = residual;
+    }
 }
 
 static int prepare_threads(probe_t *self, error_t *error)
 {
     size_t threads = compute_threads(self->state->context->compute);
-    const codes_t *codes = &self->view.codes;
-    int good = (self->threads = calloc(threads, sizeof *self->threads)) != NULL;
-    for (size_t t = 0; t < threads && good; t++) {
-        thread_t *thread = &self->threads[t];
-        thread->panels = aligned_alloc(CACHE_LINE, INT8_PANEL_BYTES(codes->head));
-        good = thread->panels && slots_init(&thread->rows, ITEM_ROWS, codes) &&
-               slots_init(&thread->columns, TILE, codes);
-    }
-    return good ? OK : error_set(error, ERR_MEMORY, "no memory for %zu threads", threads);
+    int code = OK;
+    self->threads = calloc(threads, sizeof *self->threads);
+    self->errors = calloc(threads, sizeof *self->errors);
+    if (!self->threads || !self->errors)
+        return error_set(error, ERR_MEMORY, "no memory for %zu threads", threads);
+    for (size_t t = 0; t < threads && !code; t++)
+        code = probe_rows_new(&self->setting, &self->threads[t], error);
+    return code;
+}
+
+static int prepare_results(probe_t *self, error_t *error)
+{
+    if (self->rows > WORKER_PAYLOAD_LIMIT / (3 * sizeof(float)) / (self->k + 1))
+        return error_set(error, ERR_TOO_LARGE,
+                         "%llu neighbours of %zu slots are too many for a task",
+                         (unsigned long long)self->k, self->rows);
+    size_t entries = self->rows * self->k + 1;
+    self->neighbour = malloc(entries * sizeof *self->neighbour);
+    self->d2 = malloc(entries * sizeof *self->d2);
+    self->searched = malloc((self->rows + 1) * sizeof *self->searched);
+    self->excess = isinf(self->setting.margin) ? malloc(entries * sizeof *self->excess) : NULL;
+    if (self->neighbour && self->d2 && self->searched &&
+        (self->excess || !isinf(self->setting.margin)))
+        return OK;
+    return error_set(error, ERR_MEMORY, "no memory for the neighbours of %zu slots", self->rows);
 }
 
 static int prepare(probe_t *self, error_t *error)
 {
+    if (self->probes.cells != self->cells.count)
+        return error_set(error, ERR_PROTOCOL, "probes: %zu cells, of %zu centres",
+                         self->probes.cells, self->cells.count);
+    self->square = malloc(((size_t)self->view.places + 1) * sizeof *self->square);
+    self->whole = malloc(((size_t)self->view.places + 1) * sizeof *self->whole);
+    if (!self->square || !self->whole)
+        return error_set(error, ERR_MEMORY, "no memory for %u places", self->view.places);
+    self->setting =
+        (probe_setting_t){.state = self->state,
+                          .probes = &self->probes,
+                          .view = &self->view,
+                          .cells = &self->cells,
+                          .kernel = compute_int8(self->state->context->compute),
+                          .square = self->square,
+                          .whole = self->whole,
+                          .k = self->k,
+                          .margin = (float)task_param(self->state->task, "margin", INFINITY)};
+    set_extents(self);
+    pool_run(compute_pool(self->state->context->compute),
+             (self->view.places + PLACES_AN_ITEM - 1) / PLACES_AN_ITEM, measure_places, self);
     int code = list_items(self, error);
-    if (!code &&
-        self->rows > WORKER_PAYLOAD_LIMIT / (sizeof *self->neighbour + sizeof *self->d2) / self->k)
-        code =
-            error_set(error, ERR_TOO_LARGE, "%llu neighbours of %zu slots are too many for a task",
-                      (unsigned long long)self->k, self->rows);
-    if (code)
-        return code;
-    self->neighbour = malloc((self->rows * self->k + 1) * sizeof *self->neighbour);
-    self->d2 = malloc((self->rows * self->k + 1) * sizeof *self->d2);
-    if (!self->neighbour || !self->d2)
-        return error_set(error, ERR_MEMORY, "no memory for the neighbours of %zu slots",
-                         self->rows);
-    for (uint32_t i = 0; i < self->view.places; i++) {
-        float residual = self->view.residual_head[i];
-        if (residual < INFINITY && residual > self->usual)
-            self->usual = residual;
+    if (!code)
+        code = prepare_results(self, error);
+    return code ? code : prepare_threads(self, error);
+}
+
+static void release(probe_t *self)
+{
+    size_t threads = compute_threads(self->state->context->compute);
+    for (size_t t = 0; self->threads && t < threads; t++)
+        probe_rows_destroy(&self->threads[t]);
+    free(self->threads);
+    free(self->errors);
+    free(self->items);
+    free(self->neighbour);
+    free(self->d2);
+    free(self->excess);
+    free(self->searched);
+    free(self->square);
+    free(self->whole);
+    cell_centres_close(&self->cells);
+    probes_close(&self->probes);
+    codes_view_close(&self->view);
+}
+
+/* ---- the search ---- */
+
+/* How much farther than its own cell's centre that of each neighbour's cell is from a row. */
+static int find_excess(probe_t *self, const item_t *item, error_t *error)
+{
+    const task_state_t *state = self->state;
+    dist2_fn dist2 = compute_dist2(state->context->compute)->one;
+    float *room = aligned_alloc(64, (state->dimension * sizeof *room / 64 + 1) * 64);
+    int code = room ? OK : error_set(error, ERR_MEMORY, "no memory for a vector");
+    for (uint32_t i = item->begin; i < item->end && !code; i++) {
+        uint32_t slot = self->probes.row[i];
+        size_t at = (item->at + i - item->begin) * self->k;
+        const float *vector;
+        code = task_state_find(state, &state->plan.rows[slot], 1, room, &vector, error);
+        if (code)
+            break;
+        uint32_t home = cell_centres_own(&self->cells, item->partition, slot);
+        float own = dist2(vector, cell_centres_at(&self->cells, home), state->dimension);
+        for (size_t m = 0; m < self->k; m++) {
+            self->excess[at + m] = INFINITY;
+            if (self->neighbour[at + m] == SLOT_NONE)
+                continue;
+            uint32_t cell =
+                cell_centres_own(&self->cells, item->partition, self->neighbour[at + m]);
+            float d2 = dist2(vector, cell_centres_at(&self->cells, cell), state->dimension);
+            self->excess[at + m] = cell == home ? 0 : d2 - own;
+        }
     }
-    return prepare_threads(self, error);
+    free(room);
+    return code;
+}
+
+/* Of the first `rows` rows of the task. */
+static uint64_t share_of_work(const probe_t *self, size_t rows)
+{
+    return (uint64_t)((double)self->state->task->work * ((double)rows / (double)self->rows));
+}
+
+static int search(probe_t *self, const item_t *item, uint32_t thread, error_t *error)
+{
+    uint32_t rows = item->end - item->begin;
+    int code =
+        probe_rows_search(self->threads[thread], item->partition, self->probes.row + item->begin,
+                          rows, self->neighbour + item->at * self->k, self->d2 + item->at * self->k,
+                          self->searched + item->at, error);
+    if (!code && self->excess)
+        code = find_excess(self, item, error);
+    task_state_advance(self->state,
+                       share_of_work(self, item->at + rows) - share_of_work(self, item->at));
+    return code;
+}
+
+static void run_item(void *context, size_t number, uint32_t thread)
+{
+    probe_t *self = context;
+    if (!atomic_load(&self->failed) &&
+        search(self, &self->items[number], thread, &self->errors[thread]))
+        atomic_store(&self->failed, 1);
 }
 
 static int run_all(probe_t *self, error_t *error)
@@ -327,49 +287,42 @@ static int run_all(probe_t *self, error_t *error)
     compute_t *compute = self->state->context->compute;
     pool_run(compute_pool(compute), self->item_count, run_item, self);
     for (uint32_t t = 0; t < compute_threads(compute); t++) {
-        if (!self->threads[t].error.code)
+        if (!self->errors[t].code)
             continue;
         if (error)
-            *error = self->threads[t].error;
-        return self->threads[t].error.code;
+            *error = self->errors[t];
+        return self->errors[t].code;
     }
     return OK;
 }
 
-static void release(probe_t *self)
+static int write_lists(const probe_t *self, uint8_t **payload, size_t *length, error_t *error)
 {
-    size_t threads = compute_threads(self->state->context->compute);
-    for (size_t t = 0; self->threads && t < threads; t++) {
-        slots_clear(&self->threads[t].rows);
-        slots_clear(&self->threads[t].columns);
-        free(self->threads[t].panels);
-    }
-    free(self->threads);
-    free(self->items);
-    free(self->neighbour);
-    free(self->d2);
-    probes_close(&self->probes);
-    codes_view_close(&self->view);
+    columns_writer_t *writer = columns_writer_new("probed");
+    columns_put(writer, "neighbour", COLUMN_U32, self->neighbour, self->rows * self->k);
+    columns_put(writer, "d2", COLUMN_F32, self->d2, self->rows * self->k);
+    columns_put(writer, "searched", COLUMN_U32, self->searched, self->rows);
+    if (self->excess)
+        columns_put(writer, "excess", COLUMN_F32, self->excess, self->rows * self->k);
+    return columns_writer_finish(&writer, payload, length, error);
 }
 
 int task_probe(task_state_t *state, uint8_t **payload, size_t *length, error_t *error)
 {
-    probe_t self = {.state = state, .kernel = compute_int8(state->context->compute)};
+    probe_t self = {.state = state};
     int code = task_state_whole(state, "k", 1, K_LIMIT, &self.k, error);
     if (!code)
         code = codes_view_open(&self.view, state, error);
     if (!code)
         code = probes_open(&self.probes, state, error);
     if (!code)
+        code = cell_centres_open(&self.cells, state, &self.view, error);
+    if (!code)
         code = prepare(&self, error);
     if (!code)
         code = run_all(&self, error);
-    if (!code) {
-        columns_writer_t *writer = columns_writer_new("probed");
-        columns_put(writer, "neighbour", COLUMN_U32, self.neighbour, self.rows * self.k);
-        columns_put(writer, "d2", COLUMN_F32, self.d2, self.rows * self.k);
-        code = columns_writer_finish(&writer, payload, length, error);
-    }
+    if (!code)
+        code = write_lists(&self, payload, length, error);
     release(&self);
     return code;
 }

@@ -30,24 +30,19 @@ static int check_below(const char *name, const uint32_t *values, size_t count, s
     return OK;
 }
 
-static int check(const probes_t *self, size_t members, size_t rows, size_t probes, size_t slots,
-                 error_t *error)
+static int check(const probes_t *self, size_t members, size_t rows, size_t slots, error_t *error)
 {
     int code = check_begin("cell_begin", self->cell_begin, self->cells, members, error);
     if (!code)
         code = check_begin("group_begin", self->group_begin, self->groups, rows, error);
     if (!code)
-        code = check_begin("probe_begin", self->probe_begin, self->groups, probes, error);
-    if (!code)
         code = check_below("member", self->member, members, slots, error);
-    if (!code)
-        code = check_below("row", self->row, rows, slots, error);
-    return code ? code : check_below("probe", self->probe, probes, self->cells, error);
+    return code ? code : check_below("row", self->row, rows, slots, error);
 }
 
 int probes_open(probes_t *self, const task_state_t *state, error_t *error)
 {
-    size_t begins[3] = {0}, members = 0, rows = 0, probes = 0;
+    size_t begins[2] = {0}, members = 0, rows = 0;
     *self = (probes_t){0};
     int code = task_state_input(state, "probes", &self->columns, error);
     if (!code)
@@ -58,18 +53,13 @@ int probes_open(probes_t *self, const task_state_t *state, error_t *error)
         code = read_list(self->columns, "group_begin", &self->group_begin, &begins[1], error);
     if (!code)
         code = read_list(self->columns, "row", &self->row, &rows, error);
-    if (!code)
-        code = read_list(self->columns, "probe_begin", &self->probe_begin, &begins[2], error);
-    if (!code)
-        code = read_list(self->columns, "probe", &self->probe, &probes, error);
     if (code)
         return code;
-    if (!begins[0] || !begins[1] || begins[1] != begins[2])
-        return error_set(error, ERR_PROTOCOL, "probes: %zu, %zu and %zu begins", begins[0],
-                         begins[1], begins[2]);
+    if (!begins[0] || !begins[1])
+        return error_set(error, ERR_PROTOCOL, "probes: %zu and %zu begins", begins[0], begins[1]);
     self->cells = begins[0] - 1;
     self->groups = begins[1] - 1;
-    return check(self, members, rows, probes, state->plan.slots, error);
+    return check(self, members, rows, state->plan.slots, error);
 }
 
 void probes_close(probes_t *self) { columns_close(&self->columns); }

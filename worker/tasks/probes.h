@@ -13,8 +13,6 @@ typedef struct {
     size_t groups;
     const uint32_t *group_begin;
     const uint32_t *row; /* slots */
-    const uint32_t *probe_begin;
-    const uint32_t *probe; /* cells */
 } probes_t;
 
 int probes_open(probes_t *self, const task_state_t *state, error_t *error);

@@ -45,6 +45,33 @@ static void write_vectors(const test_folder_t *folder)
     free(vectors);
 }
 
+/* A third of the items along an arc, dense, longer than any cell; the others in three far groups. */
+#define IS_ON_ARC(item) ((item) % 3 == 0)
+
+static void write_arc(const test_folder_t *folder)
+{
+    char path[512];
+    size_t length;
+    random_t random = {5};
+    float *vectors = calloc((size_t)ITEMS * DIMENSION, sizeof *vectors);
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        float *vector = vectors + (size_t)i * DIMENSION;
+        double angle = 1.5 * i / ITEMS, sum = 0;
+        for (int d = 10; d < DIMENSION; d++)
+            vector[d] = (float)((random_unit(&random) - 0.5) * 0.002);
+        vector[IS_ON_ARC(i) ? 0 : 2 + i % 3 * 2] = (float)cos(IS_ON_ARC(i) ? angle : 0);
+        vector[IS_ON_ARC(i) ? 1 : 3] += (float)sin(IS_ON_ARC(i) ? angle : 0);
+        for (int d = 0; d < DIMENSION; d++)
+            sum += (double)vector[d] * vector[d];
+        for (int d = 0; d < DIMENSION; d++)
+            vector[d] = (float)(vector[d] / sqrt(sum));
+    }
+    uint8_t *bytes = make_index("IxFI", DIMENSION, ITEMS, 0, vectors, &length);
+    write_file(folder_path(folder, "events.index", path), bytes, length);
+    free(bytes);
+    free(vectors);
+}
+
 static int set_up(void **state)
 {
     char path[512];
@@ -145,6 +172,40 @@ static void all_cells_give_the_exact_clusters(void **state)
     free(label);
 }
 
+/* Into how many clusters the arc falls; noise counts as one more. */
+static uint32_t pieces_of_the_arc(const fixture_t *self)
+{
+    uint32_t pieces = 0;
+    uint8_t *seen = calloc((size_t)self->cluster.cluster_count + 1, 1);
+    for (uint32_t slot = 0; slot < ITEMS; slot++)
+        if (IS_ON_ARC(self->cluster.plan.rows[slot])) {
+            pieces += !seen[self->cluster.label[slot] + 1];
+            seen[self->cluster.label[slot] + 1] = 1;
+        }
+    free(seen);
+    return pieces;
+}
+
+static void a_cluster_cut_by_a_border_is_found_again(void **state)
+{
+    fixture_t *self = *state;
+    write_arc(&self->folder);
+    self->spec.algorithm = ALGORITHM_TWO_STAGE;
+    self->spec.mode = MODE_EXACT;
+    self->spec.cells = 12;
+    self->spec.target_recall = 0; /* nobody looks across a border, but for ties */
+    assert_int_equal(run(self), OK);
+    assert_true(reported(self, "cells_searched") < 1.01);
+    assert_true(pieces_of_the_arc(self) > 1);
+    self->spec.target_recall = 0.99;
+    assert_int_equal(run(self), OK);
+    assert_true(reported(self, "cells") == 12);
+    assert_true(reported(self, "border_rows") > 0);
+    assert_true(reported(self, "border_rows") < ITEMS);
+    assert_int_equal(pieces_of_the_arc(self), 1);
+    assert_int_equal(self->cluster.cluster_count, 3);
+}
+
 static void partitions_do_not_meet(void **state)
 {
     fixture_t *self = *state;
@@ -159,7 +220,7 @@ static void partitions_do_not_meet(void **state)
                         self->cluster.label[i] != self->cluster.label[j]);
 }
 
-/* Too few rows for codes: all neighbours are found sooner than cells. */
+/* And say so. */
 static void small_jobs_are_exact(void **state)
 {
     fixture_t *self = *state;
@@ -168,6 +229,17 @@ static void small_jobs_are_exact(void **state)
     assert_int_equal(run(self), OK);
     assert_int_equal(self->cluster.kinds[TASK_PROBE], 0);
     assert_int_equal(self->cluster.kinds[TASK_KNN], 1);
+    assert_non_null(strstr(self->cluster.report, "\"search\":\"exact: cells do not help lists"));
+    self->spec.min_samples = 5;
+    assert_int_equal(job_spec_set_field(&self->spec, "filter", "{\"domain\":\"small\"}", NULL), OK);
+    assert_int_equal(run(self), OK);
+    assert_int_equal(self->cluster.kinds[TASK_PROBE], 0);
+    assert_non_null(strstr(self->cluster.report, "\"search\":\"exact: the job is so small"));
+    self->spec.mode = MODE_EXACT;
+    self->spec.algorithm = ALGORITHM_TWO_STAGE; /* asked for by name: it is what it says */
+    assert_int_equal(run(self), OK);
+    assert_int_equal(self->cluster.kinds[TASK_PROBE], 2);
+    assert_non_null(strstr(self->cluster.report, "\"search\":\"approximate: in cells"));
 }
 
 static void spoil(inline_cluster_t *cluster, const stage_t *stage, sha256_t *results)
@@ -215,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_recall_asked_for_is_found),
         TEST(all_cells_give_the_exact_clusters),
+        TEST(a_cluster_cut_by_a_border_is_found_again),
         TEST(partitions_do_not_meet),
         TEST(small_jobs_are_exact),
         TEST(a_result_that_cannot_be_used_names_its_task),

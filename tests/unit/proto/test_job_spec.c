@@ -186,7 +186,7 @@ static const struct {
     {"{\"embedding_type\":\"events\",\"zzzzzzzz\":1}", ERR_USAGE, "zzzzzzzz", "known are"},
     {"{\"embedding_type\":\"events\",\"min_samples\":3}", ERR_USAGE, "min_samples", "inside"},
     {"{\"embedding_type\":\"events\",\"algorithm\":\"dbscan\"}", ERR_USAGE, "algorithm",
-     "\"agglomerative\" or \"pairs\""},
+     "\"pairs\" or \"two-stage\""},
     {"{\"embedding_type\":\"events\",\"params\":[]}", ERR_USAGE, "params", "an object"},
     {"{\"embedding_type\":\"events\",\"params\":{\"min_cluster_sise\":3}}", ERR_USAGE,
      "params.min_cluster_sise", "did you mean \"min_cluster_size\"?"},

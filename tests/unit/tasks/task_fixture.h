@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FIXTURE_INPUTS 6
+#define FIXTURE_INPUTS 8
 
 typedef struct {
     char name[24];
