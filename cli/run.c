@@ -28,7 +28,7 @@
 #define POLL_MAX_MS 200
 #define POLL_SHARE 50
 #define ANSWER_MS 2000
-#define SILENCE_MS 60000 /* a coordinator that says nothing for so long is stuck on its disk */
+#define SILENCE_MS 60000 /* a coordinator or a save that is stuck for so long is lost */
 #define ATTEMPT_LIMIT 1000
 #define SAVE_PATIENCE_MS 15000 /* a store that is away for so long does not come back */
 
@@ -266,17 +266,27 @@ static int submit(run_t *self, error_t *error)
                        self->state_folder, ATTEMPT_LIMIT);
 }
 
-/* The coordinator tries a save again for ever, as somebody may make room; a run has nobody. */
+/* What follows `how` in what the job waits for; NULL when it does not begin so. */
+static const char *after(const job_view_t *job, const char *how)
+{
+    size_t length = strlen(how);
+    return strncmp(job->waiting_for, how, length) ? NULL : job->waiting_for + length;
+}
+
+/* The coordinator tries a save again for ever, and waits for ever for one that does not come back, as
+ * somebody may make room or mend the disk; a run has nobody. */
 static int check_saves(const run_t *self, const job_view_t *job, int64_t *failing_since_ms,
                        error_t *error)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (strncmp(job->waiting_for, STATUS_SAVE_FAILED, strlen(STATUS_SAVE_FAILED)) != 0)
+    const char *fails = after(job, STATUS_SAVE_FAILED);
+    const char *hangs = after(job, STATUS_SAVE_HANGS);
+    if (!fails && !hangs)
         *failing_since_ms = now_ms;
-    if (now_ms - *failing_since_ms < SAVE_PATIENCE_MS)
+    if (now_ms - *failing_since_ms < (fails ? SAVE_PATIENCE_MS : SILENCE_MS))
         return OK;
     return error_set(error, ERR_IO, "the job cannot be saved in %s: %s", self->state_folder,
-                     job->waiting_for + strlen(STATUS_SAVE_FAILED));
+                     fails ? fails : hangs);
 }
 
 static int pause_ms(const progress_t *progress)

@@ -94,6 +94,19 @@ static void choose_stores(shell_t *self)
     results->path = results->path ? results->path : self->paths.results;
 }
 
+/* A ledger in memory is there once. */
+static int in_memory(const shell_t *self)
+{
+    return !strcmp(self->ledger_options.kind, "sqlite") &&
+           !strcmp(self->ledger_options.path, ":memory:");
+}
+
+static int open_spool(const shell_t *self, spool_t **out, error_t *error)
+{
+    return self->options->scratch ? spool_open_scratch(self->paths.spool, out, error)
+                                  : spool_open(self->paths.spool, out, error);
+}
+
 static int open_ledger(shell_t *self, error_t *error)
 {
     error_t warning = ERROR_INIT;
@@ -110,8 +123,9 @@ static int open_stores(shell_t *self, const atomic_int *stop, error_t *error)
     if (!code)
         code = make_folder(self->paths.spool, "state", error);
     if (!code)
-        code = self->options->scratch ? spool_open_scratch(self->paths.spool, &self->spool, error)
-                                      : spool_open(self->paths.spool, &self->spool, error);
+        code = open_spool(self, &self->spool, error);
+    if (!code)
+        code = open_spool(self, &self->saver_spool, error);
     if (!code)
         code = open_ledger(self, error);
     if (!code)
@@ -119,6 +133,24 @@ static int open_stores(shell_t *self, const atomic_int *stop, error_t *error)
     if (!code)
         code = merge_thread_new(&self->places, &self->merge, error);
     return code ? code : result_store_open(&self->results_options, 1, &self->results, error);
+}
+
+/* From here on the ledger is theirs. */
+static int start_threads(shell_t *self, error_t *error)
+{
+    if (in_memory(self)) {
+        int code = store_thread_new("saver", self->ledger, self->saver_spool, self->results,
+                                    &self->saver, error);
+        self->reader = self->saver;
+        return code;
+    }
+    int code = ledger_open(&self->ledger_options, &self->questions, NULL, error);
+    if (!code)
+        code =
+            store_thread_new("saver", self->ledger, self->saver_spool, NULL, &self->saver, error);
+    return code ? code
+                : store_thread_new("reader", self->questions, NULL, self->results, &self->reader,
+                                   error);
 }
 
 static int open_sockets(shell_t *self, error_t *error)
@@ -182,7 +214,13 @@ static int open_shell(shell_t *self, const coordinator_options_t *options, const
     code = open_stores(self, stop, error);
     if (!code)
         code = open_sockets(self, error);
-    return code ? code : shell_recover(self, error);
+    if (!code)
+        code = shell_recover(self, error);
+    if (!code)
+        code = start_threads(self, error);
+    if (!code)
+        shell_recovered(self);
+    return code;
 }
 
 static void close_shell(shell_t *self)
@@ -191,13 +229,19 @@ static void close_shell(shell_t *self)
         if (self->jobs.items[i]->merging)
             atomic_store(&self->jobs.items[i]->merging->stop, 1);
     merge_thread_destroy(&self->merge); /* before the records that its work borrows from */
+    if (self->reader != self->saver)
+        store_thread_destroy(&self->reader);
+    store_thread_destroy(&self->saver); /* before the shelf that its work borrows from */
     net_socket_close(&self->clients);
     net_socket_close(&self->workers);
     if (self->results)
         self->results->verbs->close(&self->results);
     if (self->ledger)
         self->ledger->verbs->close(&self->ledger);
+    if (self->questions)
+        self->questions->verbs->close(&self->questions);
     spool_close(&self->spool);
+    spool_close(&self->saver_spool);
     core_destroy(&self->core);
     core_actions_clear(&self->actions);
     payload_shelf_clear(&self->shelf);
@@ -215,21 +259,50 @@ static void tick(shell_t *self)
         shell_feed(self, &event);
 }
 
+static void take_stored(shell_t *self, store_thread_t *thread)
+{
+    void *item;
+    while (net_pipe_take(store_thread_pipe(thread), 0, &item) > 0) {
+        store_work_t *work = item;
+        if (work->kind == STORE_RENEW)
+            shell_renewed(self, work);
+        else if (work->kind == STORE_READ_JOB || work->kind == STORE_PING)
+            shell_read(self, work);
+        else
+            shell_saved(self, work);
+        store_work_destroy(&work);
+    }
+}
+
+/* The work of other threads first: results that are durable free the workers that brought them. */
+static void take_work(shell_t *self)
+{
+    void *work;
+    take_stored(self, self->saver);
+    if (self->reader != self->saver)
+        take_stored(self, self->reader);
+    while (net_pipe_take(merge_thread_pipe(self->merge), 0, &work) > 0)
+        shell_merged(self, work);
+}
+
 /* What has arrived is read before the clock is looked at: after a stall, heartbeats that waited in
  * the socket count before the silence does. */
 static void turn(shell_t *self)
 {
-    net_poll_t items[4] = {{.socket = self->workers},
+    net_poll_t items[6] = {{.socket = self->workers},
                            {.socket = self->clients},
                            {.pipe = merge_thread_pipe(self->merge)},
-                           {.pipe = self->options->wake}};
+                           {.pipe = store_thread_pipe(self->saver)}};
+    size_t count = 4;
     int64_t wait_ms = LOOK_AT_STOP_MS;
     int64_t until_tick_ms =
         self->wake_ms == INT64_MAX ? LOOK_AT_STOP_MS : self->wake_ms - clock_monotonic_ms();
-    void *work;
-    net_poll(items, self->options->wake ? 4 : 3, until_tick_ms < wait_ms ? until_tick_ms : wait_ms);
-    while (net_pipe_take(merge_thread_pipe(self->merge), 0, &work) > 0)
-        shell_merged(self, work);
+    if (self->reader != self->saver)
+        items[count++].pipe = store_thread_pipe(self->reader);
+    if (self->options->wake)
+        items[count++].pipe = self->options->wake;
+    net_poll(items, count, until_tick_ms < wait_ms ? until_tick_ms : wait_ms);
+    take_work(self);
     shell_read_workers(self);
     shell_read_clients(self);
     tick(self);

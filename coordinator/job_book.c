@@ -15,7 +15,6 @@ static void record_destroy(job_record_t *self)
     free(self->spec_json);
     free(self->report_json);
     free(self->progress);
-    free(self->found);
     free(self->times);
     free(self->workers);
     job_story_clear(&self->story);
@@ -57,7 +56,7 @@ job_record_t *job_book_find_key(const job_book_t *self, const char *idempotency_
         return NULL;
     for (size_t i = self->count; i > 0; i--) {
         job_record_t *record = self->items[i - 1];
-        if (!record->durable && !strcmp(record->idempotency_key, idempotency_key))
+        if (!strcmp(record->idempotency_key, idempotency_key))
             return record;
     }
     return NULL;
@@ -147,8 +146,6 @@ int job_record_set_stage(job_record_t *self, stage_t *stage, uint32_t number, in
     }
     stage_clear(&self->stage);
     free(self->progress);
-    free(self->found);
-    self->found = NULL;
     self->progress = progress;
     self->work_total = 0;
     self->work_at_start = 0;
@@ -169,6 +166,14 @@ void job_record_done_before(job_record_t *self, uint32_t task)
         return;
     self->progress[task] = self->stage.work[task];
     self->work_at_start += self->stage.work[task];
+}
+
+void job_record_found_before(job_record_t *self, const sha256_t *found)
+{
+    static const sha256_t NONE = {{0}};
+    for (uint32_t task = 0; found && task < self->stage.task_count; task++)
+        if (!sha256_equal(&found[task], &NONE))
+            job_record_done_before(self, task);
 }
 
 static phase_time_t *time_of(job_record_t *self, const char *name)

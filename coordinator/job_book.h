@@ -31,7 +31,6 @@ typedef struct {
     stage_t stage; /* decoded, of the stage being worked on; task_count 0: none */
     uint32_t stage_number;
     sha256_t index_fingerprint;
-    sha256_t *found;          /* results of an earlier pass over the stage; owned, NULL: none */
     uint64_t *progress;       /* per task of the stage: work done as last heard; owned */
     uint64_t work_total;      /* of the stage */
     uint64_t work_at_start;   /* done before this process began with the stage */
@@ -49,6 +48,9 @@ typedef struct {
     job_story_t story;
     uint32_t row_epoch; /* of the row that the ledger has */
     job_state_t row_state;
+    uint32_t row_saves;    /* of the row, under way */
+    uint32_t saves;        /* of anything, under way */
+    int64_t save_since_ms; /* monotonic: since when the saver has given none of them back */
     merge_work_t *merging; /* under way, borrowed; NULL none */
 } job_record_t;
 
@@ -61,7 +63,7 @@ typedef struct {
 
 void job_book_clear(job_book_t *self);
 job_record_t *job_book_find(const job_book_t *self, const char *job_id);
-/* A job not yet durable that has this key; NULL when none, or the key is "". */
+/* The job that has this key; NULL when none, or the key is "". */
 job_record_t *job_book_find_key(const job_book_t *self, const char *idempotency_key);
 /* NULL when out of memory or the id is taken. */
 job_record_t *job_book_add(job_book_t *self, const char *job_id);
@@ -76,6 +78,8 @@ int job_record_set_stage(job_record_t *self, stage_t *stage, uint32_t number, in
                          error_t *error);
 /* The task's result was there before this process began with the stage. */
 void job_record_done_before(job_record_t *self, uint32_t task);
+/* ... and those that an earlier pass over the stage has left, by task; zeros: none. NULL: none. */
+void job_record_found_before(job_record_t *self, const sha256_t *found);
 /* So much more time was spent in a phase. */
 void job_record_add_time(job_record_t *self, const char *phase, int64_t ms);
 /* Ends the phase being timed and begins another; NULL: none. */

@@ -99,7 +99,12 @@ static void run_advance(merge_thread_t *self, merge_work_t *work)
                              .state_sha = work->state_sha,
                              .result_count = work->result_count,
                              .results = work->results};
+    spool_defer(
+        self->spool); /* what the fold leaves is named to nobody before all of it is there */
     work->error.code = advance(&input, &work->advanced, &work->error);
+    int settled = spool_settle(self->spool, work->error.code ? NULL : &work->error);
+    if (!work->error.code)
+        work->error.code = settled;
     if (work->error.code)
         find_broken(self, work);
     else if (!work->first)

@@ -3,6 +3,7 @@
  *   coordinator.c    start, event loop, end
  *   shell_recover.c  from the ledger to the core, at the start
  *   shell_actions.c  carries out what the core asks for
+ *   shell_saves.c    ... and of it, what is to be saved
  *   shell_upkeep.c   what is looked after now and then: the ledger's lease, retention, old caches
  *   shell_again.c    jobs that go back: retried ones, and those that have lost a file
  *   shell_workers.c  the worker socket: messages become events
@@ -12,10 +13,10 @@
  *   job_story.c      what befell a job and was survived
  *   metrics.c        what is counted, for Prometheus
  *
- * One thread runs all of it. Saves to spool and ledger are made inline: they are small (a payload
- * of 5 MB with its fsync takes milliseconds to tens of them), heartbeats wait in the socket
- * meanwhile, and the core forgives workers the time that we did not listen. A Redis that hangs
- * holds the loop up for less than a second once, and then hardly (store/redis.h). */
+ * One thread runs all of it, and waits for nothing but its sockets: what may have to wait for a
+ * disk or a server is done by three threads beside it, which give back what they were given: the
+ * merge thread (merge_thread.h), the saver and the reader (store_thread.h). What it does read itself
+ * are pieces of payloads for workers, which were written a moment ago. */
 #ifndef STAGE4_COORDINATOR_SHELL_H
 #define STAGE4_COORDINATOR_SHELL_H
 
@@ -27,7 +28,9 @@
 #include "coordinator/metrics.h"
 #include "coordinator/payload_shelf.h"
 #include "coordinator/store/ledger.h"
+#include "coordinator/stage_file.h"
 #include "coordinator/store/spool.h"
+#include "coordinator/store_thread.h"
 #include "proto/store/result_store.h"
 #include "proto/worker_message.h"
 
@@ -83,10 +86,16 @@ typedef struct {
 
     net_socket_t *clients;
     net_socket_t *workers;
-    ledger_t *ledger;
+    ledger_t *ledger;    /* the saver's, once it runs */
+    ledger_t *questions; /* the reader's; NULL: a ledger in memory is one, and the saver's */
     spool_t *spool;
-    result_store_t *results; /* read-only, for health; the merge thread has its own */
+    spool_t *saver_spool;
+    result_store_t *results; /* read-only, for health: the reader's; the merge thread has its own */
     merge_thread_t *merge;
+    store_thread_t *saver;
+    store_thread_t *reader; /* or the saver, where there is no second ledger */
+    size_t reading;         /* questions under way */
+    int renewing;
 
     job_book_t jobs;
     metrics_t metrics;
@@ -114,16 +123,24 @@ void shell_feed(shell_t *self, const core_event_t *event);
 void shell_later(shell_t *self, const core_event_t *event);
 void shell_feed_later(shell_t *self); /* feeds those; for code that carries out none */
 void shell_perform(shell_t *self, const core_action_t *action);
-void shell_save_stories(shell_t *self);               /* those that have grown, now and then */
+void shell_log_task(shell_t *self, const char *event, const core_action_t *action);
 void shell_merged(shell_t *self, merge_work_t *work); /* work has come back from the merge thread */
+
+/* shell_saves.c */
+void shell_save_job(shell_t *self, const core_action_t *action);
+void shell_save_stage(shell_t *self, const core_action_t *action);
+void shell_save_result(shell_t *self, const core_action_t *action);
+/* Of the job's stage and tasks, or (row_too) of the whole job; then the core hears of the ticket. */
+void shell_forget_rows(shell_t *self, const core_action_t *action, int row_too);
+void shell_save_stories(shell_t *self);              /* those that have grown, now and then */
+void shell_saved(shell_t *self, store_work_t *work); /* it has come back */
+void shell_row_for_save(shell_t *self, store_work_t *work); /* ... and what was read before it */
+
 void *shell_grow(void *items, size_t count, size_t *capacity,
                  size_t size); /* aborts, as the core */
 
 /* What is known of the results of the job's stage is kept for another pass over it. */
 void shell_remember(shell_t *self, const char *job_id);
-/* The other side of it, of the stage that the record has: borrowed from the record, NULL: nothing. */
-const sha256_t *shell_recall(shell_t *self, job_record_t *record, const sha256_t *stage_sha,
-                             const sha256_t *state_sha);
 /* For log and story, and remembers; the core hears of it from the caller. */
 void shell_tell_lost(shell_t *self, job_record_t *record, const error_t *error);
 /* A worker cannot be given that file. 1: the stage at work needs it, and the core will hear. */
@@ -131,20 +148,23 @@ int shell_input_missed(shell_t *self, const char *job_id, const sha256_t *sha256
                        const error_t *error);
 /* A worker says that an input arrived damaged: are ours sound? */
 void shell_verify_inputs(shell_t *self, const char *job_id);
-/* The record of an ended job gets back what the ledger has of it. */
-int shell_revive(shell_t *self, job_record_t *record, int retried, error_t *error);
+/* The record of an ended job gets back what the ledger has of it; takes the row's spec. */
+int shell_revive(job_record_t *record, ledger_job_t *row, int retried, error_t *error);
 void shell_load_again(shell_t *self, job_record_t *record);
 void shell_read_report(job_record_t *record, const char *report_json);
 
+/* What the ledger has is known to the core, which does nothing yet. */
 int shell_recover(shell_t *self, error_t *error);
-/* Reads and decodes a stage that has tasks into the record. */
-int shell_load_stage(shell_t *self, job_record_t *record, uint32_t number, uint32_t task_count,
-                     const sha256_t *stage_sha, const sha256_t *state_sha, error_t *error);
+/* ... and now it goes on. */
+void shell_recovered(shell_t *self);
+/* Reads a stage that has tasks into the record. */
+int shell_load_stage(shell_t *self, job_record_t *record, const stage_name_t *name, error_t *error);
 
 /* shell_upkeep.c */
 /* Becomes the ledger's owner; waits for the lease of another to end unless that is renewed. */
 int shell_claim(shell_t *self, const atomic_int *stop, error_t *error);
 void shell_look_after(shell_t *self);
+void shell_renewed(shell_t *self, const store_work_t *work);
 /* Did a save tell that we are the owner no more? */
 void shell_notice_fence(shell_t *self, const error_t *error);
 /* When the job is removed, wall clock ms; 0: never, or not ended yet. */
@@ -157,6 +177,7 @@ int shell_tell_worker(shell_t *self, uint32_t handle, const worker_message_t *me
                       const void *payload, size_t length);
 
 void shell_read_clients(shell_t *self);
+void shell_read(shell_t *self, store_work_t *work); /* a question has come back from the reader */
 void shell_answer(shell_t *self, uint64_t request, const char *job_id, const error_t *error);
 
 #endif

@@ -28,25 +28,6 @@ void shell_remember(shell_t *self, const char *job_id)
     free(results);
 }
 
-const sha256_t *shell_recall(shell_t *self, job_record_t *record, const sha256_t *stage_sha,
-                             const sha256_t *state_sha)
-{
-    static const sha256_t NONE = {{0}};
-    uint32_t count = record->stage.task_count;
-    sha256_t name = spool_stage_name(stage_sha, state_sha);
-    free(record->found);
-    record->found = calloc((size_t)count + 1, sizeof *record->found);
-    if (record->found &&
-        spool_recall(self->spool, record->job_id, &name, record->found, count, NULL)) {
-        free(record->found);
-        record->found = NULL;
-    }
-    for (uint32_t task = 0; record->found && task < count; task++)
-        if (!sha256_equal(&record->found[task], &NONE))
-            job_record_done_before(record, task);
-    return record->found;
-}
-
 /* ---- files that only an earlier step can make again ---- */
 
 void shell_tell_lost(shell_t *self, job_record_t *record, const error_t *error)
@@ -109,23 +90,19 @@ void shell_verify_inputs(shell_t *self, const char *job_id)
 
 /* ---- retry ---- */
 
-int shell_revive(shell_t *self, job_record_t *record, int retried, error_t *error)
+int shell_revive(job_record_t *record, ledger_job_t *row, int retried, error_t *error)
 {
-    ledger_job_t row = {.spec_json = NULL};
-    int code = self->ledger->verbs->job(self->ledger, record->job_id, &row, error);
-    if (code)
-        return code;
-    record->spec_json = row.spec_json;
-    row.spec_json = NULL;
-    shell_read_report(record, row.report_json);
+    if (!row->spec_json)
+        return error_set(error, ERR_INTERNAL, "job %s has no spec in the ledger", record->job_id);
+    free(record->spec_json);
+    record->spec_json = row->spec_json;
+    row->spec_json = NULL;
+    shell_read_report(record, row->report_json);
     if (retried)
         job_story_add(&record->story, clock_wall_ms(), "retried",
-                      "the job was %s, and was retried%s%s", job_state_name(row.state),
-                      row.error.code ? ": " : "", row.error.message);
-    ledger_job_clear(&row);
-    return record->spec_json
-               ? OK
-               : error_set(error, ERR_INTERNAL, "job %s has no spec in the ledger", record->job_id);
+                      "the job was %s, and was retried%s%s", job_state_name(row->state),
+                      row->error.code ? ": " : "", row->error.message);
+    return OK;
 }
 
 /* The stage that a retried job stands at. */
@@ -136,8 +113,9 @@ void shell_load_again(shell_t *self, job_record_t *record)
     if (record->stage.task_count || !core_job(self->core, record->job_id, &view) ||
         !view.has_stage || view.last)
         return;
-    if (shell_load_stage(self, record, view.stage, view.task_count, &view.stage_sha,
-                         &view.state_sha, &error)) {
+    stage_name_t name = {record->job_id, view.stage, view.task_count, view.stage_sha,
+                         view.state_sha};
+    if (shell_load_stage(self, record, &name, &error)) {
         lost(self, record, &error);
         return;
     }

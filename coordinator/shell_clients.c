@@ -51,19 +51,92 @@ static int take_waiting(shell_t *self, uint64_t id, waiting_client_t *out)
     return 0;
 }
 
+/* ---- a job's status ---- */
+
+static void ask_reader(shell_t *self, store_work_t *work, const net_peer_t *peer,
+                       uint64_t request_id)
+{
+    work->peer = *peer;
+    work->request_id = request_id;
+    self->reading++;
+    store_thread_ask(self->reader, work);
+}
+
+static void reply_status(shell_t *self, const char *job_id, const ledger_job_t *row,
+                         const net_peer_t *peer, uint64_t request_id)
+{
+    char *body = NULL;
+    error_t error = ERROR_INIT;
+    status_job(self, job_id, row, &body, &error);
+    reply(self, peer, request_id, body, &error);
+    free(body);
+}
+
+/* At once, unless the job has ended: then the ledger is asked. */
+static void answer_status(shell_t *self, const char *job_id, const net_peer_t *peer,
+                          uint64_t request_id)
+{
+    if (status_is_kept(self, job_id))
+        ask_reader(self, store_work_new(STORE_READ_JOB, job_id), peer, request_id);
+    else
+        reply_status(self, job_id, NULL, peer, request_id);
+}
+
+static metrics_now_t now_of(const shell_t *self, const store_work_t *work)
+{
+    metrics_now_t now = {.workers = self->peer_count};
+    for (int state = 0; state < JOB_STATE_COUNT; state++)
+        now.jobs[state] = core_job_count(self->core, (job_state_t)state);
+    for (size_t i = 0; i < self->peer_count; i++) {
+        now.worker_threads += self->peers[i].threads;
+        now.tasks_held += core_worker_leases(self->core, self->peers[i].handle);
+    }
+    now.ledger_up = !work->error.code;
+    now.results_up = !work->results_error.code;
+    now.uptime_seconds = (double)(clock_monotonic_ms() - self->started_ms) / 1000.0;
+    return now;
+}
+
+/* The stores have said how they are: health, or numbers. */
+static void reply_health(shell_t *self, const store_work_t *work)
+{
+    char *body = NULL;
+    error_t error = ERROR_INIT;
+    metrics_now_t now = now_of(self, work);
+    if (work->verb == VERB_METRICS)
+        metrics_text(&self->metrics, &now, &body, &error);
+    else
+        status_info(self, &work->error, &work->results_error, &body, &error);
+    reply(self, &work->peer, work->request_id, body, &error);
+    free(body);
+}
+
+void shell_read(shell_t *self, store_work_t *work)
+{
+    if (work->for_save) {
+        shell_row_for_save(self, work);
+        return;
+    }
+    self->reading--;
+    if (work->kind == STORE_PING)
+        reply_health(self, work);
+    else if (work->error.code)
+        reply(self, &work->peer, work->request_id, NULL, &work->error);
+    else
+        reply_status(self, work->action.job_id, &work->row, &work->peer, work->request_id);
+}
+
 void shell_answer(shell_t *self, uint64_t request, const char *job_id, const error_t *error)
 {
     waiting_client_t client;
-    char *body = NULL;
-    error_t problem = *error;
     if (!take_waiting(self, request, &client))
         return;
     if (client.verb == VERB_SUBMIT && !error->code)
         self->metrics.jobs_submitted++;
-    if (!problem.code)
-        status_job(self, job_id, &body, &problem);
-    reply(self, &client.peer, client.request_id, body, &problem);
-    free(body);
+    if (error->code)
+        reply(self, &client.peer, client.request_id, NULL, error);
+    else
+        answer_status(self, job_id, &client.peer, client.request_id);
     job_record_t *record = job_book_find(&self->jobs, job_id);
     if (error->code && client.verb == VERB_SUBMIT && record && !record->durable)
         job_book_remove(&self->jobs, record); /* refused: it never was */
@@ -72,49 +145,30 @@ void shell_answer(shell_t *self, uint64_t request, const char *job_id, const err
 /* ---- submit ---- */
 
 /* A key may come again with the same job only. as_of counts when the request gave it. */
-static int same_job(const job_spec_t *asked, const char *spec_json)
+static int same_job(const job_spec_t *asked, const job_spec_t *kept)
 {
-    job_spec_t kept;
-    if (!spec_json || job_spec_from_json(spec_json, strlen(spec_json), &kept, NULL))
-        return 0;
     sha256_t a = job_spec_identity(asked);
-    sha256_t b = job_spec_identity(&kept);
-    int same = sha256_equal(&a, &b) && asked->include_metadata == kept.include_metadata &&
-               asked->quality == kept.quality && asked->priority == kept.priority &&
-               asked->retention_days == kept.retention_days &&
-               (asked->as_of_ms == TIME_NONE || asked->as_of_ms == kept.as_of_ms);
-    job_spec_clear(&kept);
-    return same;
+    sha256_t b = job_spec_identity(kept);
+    return sha256_equal(&a, &b) && asked->include_metadata == kept->include_metadata &&
+           asked->quality == kept->quality && asked->priority == kept->priority &&
+           asked->retention_days == kept->retention_days &&
+           (asked->as_of_ms == TIME_NONE || asked->as_of_ms == kept->as_of_ms);
 }
 
-/* 1 when the key is known: then *error or the body answers. */
-static int answer_by_key(shell_t *self, const client_request_t *request, const job_spec_t *spec,
-                         char **body, error_t *error)
+/* A key that is known: the job that has it is the answer, or why it is none. 1: it was given. */
+static int answer_by_key(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                         const job_spec_t *spec, const job_record_t *record, error_t *error)
 {
-    char job_id[JOB_ID_SIZE];
-    ledger_job_t row = {.spec_json = NULL};
-    if (!request->idempotency_key[0])
-        return 0;
-    if (job_book_find_key(&self->jobs, request->idempotency_key)) {
+    if (!record->durable)
         error_set(error, ERR_UNAVAILABLE,
                   "a job with this idempotency key is being saved; ask again");
-        return 1;
-    }
-    int code = self->ledger->verbs->find_key(self->ledger, request->idempotency_key, job_id, error);
-    if (code == ERR_NOT_FOUND)
-        return 0;
-    if (!code)
-        code = self->ledger->verbs->job(self->ledger, job_id, &row, error);
-    if (code)
-        return 1;
-    if (same_job(spec, row.spec_json))
-        status_job(self, job_id, body, error);
-    else
+    else if (!same_job(spec, &record->spec))
         error_field(error, ERR_CONFLICT, "idempotency_key",
                     "this idempotency key belongs to job %s, which asks for something else",
-                    job_id);
-    ledger_job_clear(&row);
-    return 1;
+                    record->job_id);
+    else
+        answer_status(self, record->job_id, peer, request->request_id);
+    return !error->code;
 }
 
 /* The record takes the spec over. */
@@ -148,21 +202,9 @@ static int new_record(shell_t *self, const client_request_t *request, job_spec_t
     return OK;
 }
 
-/* 1 when the answer comes later, from the core. */
-static int on_submit(shell_t *self, const net_peer_t *peer, const client_request_t *request,
-                     char **body, error_t *error)
+static void submit(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                   const job_record_t *record)
 {
-    job_spec_t spec;
-    job_record_t *record = NULL;
-    if (job_spec_from_json(request->body ? request->body : "", request->body_length, &spec, error))
-        return 0;
-    if (!answer_by_key(self, request, &spec, body, error)) {
-        error->code = OK; /* of the key that was not found */
-        new_record(self, request, &spec, &record, error);
-    }
-    job_spec_clear(&spec);
-    if (!record)
-        return 0;
     core_event_t event = {.kind = CORE_EVENT_SUBMIT,
                           .priority = record->spec.priority,
                           .request = wait_for(self, peer, request)};
@@ -171,7 +213,27 @@ static int on_submit(shell_t *self, const net_peer_t *peer, const client_request
               LOG_TEXT("embedding_type", level_plural(record->spec.level)),
               LOG_TEXT("algorithm", algorithm_name(record->spec.algorithm)));
     shell_feed(self, &event);
-    return 1;
+}
+
+/* 1 when the answer was given, or comes later from the core: as all of these. */
+static int on_submit(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                     char **body, error_t *error)
+{
+    job_spec_t spec;
+    job_record_t *record = NULL;
+    int given = 0;
+    (void)body;
+    if (job_spec_from_json(request->body ? request->body : "", request->body_length, &spec, error))
+        return 0;
+    const job_record_t *known = job_book_find_key(&self->jobs, request->idempotency_key);
+    if (known)
+        given = answer_by_key(self, peer, request, &spec, known, error);
+    else
+        new_record(self, request, &spec, &record, error);
+    job_spec_clear(&spec);
+    if (record)
+        submit(self, peer, request, record);
+    return given || record;
 }
 
 /* ---- the other verbs ---- */
@@ -194,9 +256,10 @@ static int on_control(shell_t *self, const net_peer_t *peer, const client_reques
 static int on_status(shell_t *self, const net_peer_t *peer, const client_request_t *request,
                      char **body, error_t *error)
 {
-    (void)peer;
-    status_job(self, request->job_id, body, error);
-    return 0;
+    (void)body;
+    (void)error;
+    answer_status(self, request->job_id, peer, request->request_id);
+    return 1;
 }
 
 static int on_list(shell_t *self, const net_peer_t *peer, const client_request_t *request,
@@ -207,38 +270,15 @@ static int on_list(shell_t *self, const net_peer_t *peer, const client_request_t
     return 0;
 }
 
-static int on_info(shell_t *self, const net_peer_t *peer, const client_request_t *request,
-                   char **body, error_t *error)
+static int on_health(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                     char **body, error_t *error)
 {
-    (void)peer;
-    (void)request;
-    status_info(self, body, error);
-    return 0;
-}
-
-static metrics_now_t now_of(const shell_t *self)
-{
-    metrics_now_t now = {.workers = self->peer_count};
-    for (int state = 0; state < JOB_STATE_COUNT; state++)
-        now.jobs[state] = core_job_count(self->core, (job_state_t)state);
-    for (size_t i = 0; i < self->peer_count; i++) {
-        now.worker_threads += self->peers[i].threads;
-        now.tasks_held += core_worker_leases(self->core, self->peers[i].handle);
-    }
-    now.ledger_up = self->ledger->verbs->ping(self->ledger, NULL) == OK;
-    now.results_up = self->results->verbs->ping(self->results, NULL) == OK;
-    now.uptime_seconds = (double)(clock_monotonic_ms() - self->started_ms) / 1000.0;
-    return now;
-}
-
-static int on_metrics(shell_t *self, const net_peer_t *peer, const client_request_t *request,
-                      char **body, error_t *error)
-{
-    metrics_now_t now = now_of(self);
-    (void)peer;
-    (void)request;
-    metrics_text(&self->metrics, &now, body, error);
-    return 0;
+    store_work_t *work = store_work_new(STORE_PING, "");
+    (void)body;
+    (void)error;
+    work->verb = request->verb;
+    ask_reader(self, work, peer, request->request_id);
+    return 1;
 }
 
 static void serve(shell_t *self, const net_peer_t *peer, const client_request_t *request)
@@ -247,12 +287,12 @@ static void serve(shell_t *self, const net_peer_t *peer, const client_request_t 
         shell_t *, const net_peer_t *, const client_request_t *, char **, error_t *) = {
         [VERB_SUBMIT] = on_submit, [VERB_STATUS] = on_status,  [VERB_LIST] = on_list,
         [VERB_PAUSE] = on_control, [VERB_RESUME] = on_control, [VERB_CANCEL] = on_control,
-        [VERB_RETRY] = on_control, [VERB_INFO] = on_info,      [VERB_METRICS] = on_metrics,
+        [VERB_RETRY] = on_control, [VERB_INFO] = on_health,    [VERB_METRICS] = on_health,
     };
     char *body = NULL;
     error_t error = ERROR_INIT;
     int later = 0;
-    if (self->waiting_count >= WAITING_LIMIT)
+    if (self->waiting_count + self->reading >= WAITING_LIMIT)
         error_set(&error, ERR_BUSY, "%d requests wait already; try later", WAITING_LIMIT);
     else
         later = HANDLERS[request->verb](self, peer, request, &body, &error);

@@ -76,10 +76,12 @@ static int recover_job(void *context, const ledger_job_t *row)
 }
 
 /* The ledger has the results of this pass over the stage only. */
-static void recover_found(shell_t *self, job_record_t *record, const ledger_stage_t *row)
+static void recover_found(shell_t *self, job_record_t *record, const ledger_stage_t *row,
+                          const stage_name_t *name)
 {
     static const sha256_t NONE = {{0}};
-    const sha256_t *found = shell_recall(self, record, &row->stage_sha, &row->state_sha);
+    sha256_t *found = stage_file_recall(self->spool, name);
+    job_record_found_before(record, found);
     for (uint32_t task = 0; found && task < row->task_count; task++) {
         core_event_t event = {
             .kind = CORE_EVENT_RECOVER_TASK, .epoch = row->epoch, .sha256 = found[task]};
@@ -90,6 +92,7 @@ static void recover_found(shell_t *self, job_record_t *record, const ledger_stag
         if (!sha256_equal(&found[task], &NONE))
             shell_feed(self, &event);
     }
+    free(found);
 }
 
 /* A stage whose files are gone or damaged is left out: the job is then planned anew, which gives
@@ -101,9 +104,9 @@ static int recover_stage(void *context, const ledger_stage_t *row)
     job_record_t *record = job_book_find(&self->jobs, row->job_id);
     if (!record)
         return OK;
+    stage_name_t name = {row->job_id, row->stage, row->task_count, row->stage_sha, row->state_sha};
     int wanted = !row->last && !job_state_ended(record->state);
-    if (wanted && shell_load_stage(self, record, row->stage, row->task_count, &row->stage_sha,
-                                   &row->state_sha, &error)) {
+    if (wanted && shell_load_stage(self, record, &name, &error)) {
         log_event(self->log, LOG_WARNING, "stage_lost", LOG_TEXT("job_id", row->job_id),
                   LOG_TEXT("error", error.message));
         return OK;
@@ -122,7 +125,7 @@ static int recover_stage(void *context, const ledger_stage_t *row)
     memcpy(event.job_id, row->job_id, sizeof event.job_id);
     shell_feed(self, &event);
     if (wanted)
-        recover_found(self, record, row);
+        recover_found(self, record, row, &name);
     return OK;
 }
 
@@ -149,7 +152,11 @@ int shell_recover(shell_t *self, error_t *error)
     }
     if (self->jobs.count)
         log_event(self->log, LOG_INFO, "recovered", LOG_INT("jobs", self->jobs.count));
+    return OK;
+}
+
+void shell_recovered(shell_t *self)
+{
     core_event_t event = {.kind = CORE_EVENT_RECOVERED};
     shell_feed(self, &event);
-    return OK;
 }

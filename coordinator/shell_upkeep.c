@@ -87,12 +87,17 @@ void shell_notice_fence(shell_t *self, const error_t *error)
 
 static void renew(shell_t *self, int64_t now_ms)
 {
-    error_t error = ERROR_INIT;
-    if (now_ms - self->renewed_ms < RENEW_MS)
+    if (self->renewing || now_ms - self->renewed_ms < RENEW_MS)
         return;
-    if (self->ledger->verbs->renew(self->ledger, &error))
-        shell_notice_fence(self, &error); /* what is not that, the saves will tell */
-    self->renewed_ms = clock_monotonic_ms();
+    self->renewing = 1;
+    self->renewed_ms = now_ms;
+    store_thread_ask(self->saver, store_work_new(STORE_RENEW, ""));
+}
+
+void shell_renewed(shell_t *self, const store_work_t *work)
+{
+    self->renewing = 0;
+    shell_notice_fence(self, &work->error); /* what is not that, the saves will tell */
 }
 
 /* ---- retention ---- */

@@ -107,17 +107,42 @@ static json_t *eta(const job_record_t *record, uint64_t done)
 
 static double mebibytes(uint64_t bytes) { return (double)bytes / (1 << 20); }
 
+/* Which of the places that saves go to keeps them waiting. */
+static const char *place_words(const shell_t *shell)
+{
+    if (store_thread_place(shell->saver) == STORE_AT_SPOOL)
+        return "the disk of the spool";
+    return strcmp(shell->ledger_options.kind, "redis") ? "the disk of the ledger" : "Redis";
+}
+
+/* Of a save that has failed, or not come back: "...; 3 tasks hold". 0: there is none. */
+static int save_words(const shell_t *shell, const job_record_t *record, const core_job_view_t *view,
+                      char *out, size_t size)
+{
+    char why[400];
+    char tasks[40] = "";
+    int64_t since_ms = record->saves ? clock_monotonic_ms() - record->save_since_ms : 0;
+    if (view->results_waiting)
+        snprintf(tasks, sizeof tasks, "; %u task%s", view->results_waiting,
+                 view->results_waiting == 1 ? " holds" : "s hold");
+    if (view->saving_failed) {
+        if (!job_story_waits(&record->story, clock_wall_ms(), why, sizeof why))
+            snprintf(why, sizeof why, "%s", view->error.message);
+        snprintf(out, size, STATUS_SAVE_FAILED "%s%s", why, tasks);
+    } else if (since_ms >= STORY_PATIENCE_MS)
+        snprintf(out, size, STATUS_SAVE_HANGS "%s has not answered for %lld s%s",
+                 place_words(shell), (long long)(since_ms / 1000), tasks);
+    else
+        return 0;
+    return 1;
+}
+
 static json_t *waiting_for(const shell_t *shell, const job_record_t *record,
                            const core_job_view_t *view)
 {
     char text[900];
-    char why[400];
-    if (view->saving_failed) {
-        if (!job_story_waits(&record->story, clock_wall_ms(), why, sizeof why))
-            snprintf(why, sizeof why, "%s", view->error.message);
-        snprintf(text, sizeof text, STATUS_SAVE_FAILED "%s", why);
+    if (save_words(shell, record, view, text, sizeof text))
         return json_string(text);
-    }
     if (view->waits_for_memory) {
         snprintf(text, sizeof text, "memory: needs %.1f MiB, %.1f of %.1f MiB are in use",
                  mebibytes(view->memory_need), mebibytes(view->memory_in_use),
@@ -212,37 +237,41 @@ static void add_counts_of(json_t *object, const json_t *report)
     }
 }
 
-static int status_ended(shell_t *shell, const job_record_t *record, char **json, error_t *error)
+static int status_ended(shell_t *shell, const job_record_t *record, const ledger_job_t *row,
+                        char **json, error_t *error)
 {
-    ledger_job_t row = {.spec_json = NULL};
-    int code = shell->ledger->verbs->job(shell->ledger, record->job_id, &row, error);
-    if (code)
-        return code;
     json_t *object = json_object();
-    core_job_view_t view = {.state = row.state};
+    core_job_view_t view = {.state = row->state};
     core_job(shell->core, record->job_id, &view);
-    add_identity(object, shell, record, row.state);
+    add_identity(object, shell, record, row->state);
     add_progress(object, record);
     add_view(object, shell, record, &view);
-    set(object, "changed_at", time_text(row.changed_ms));
+    set(object, "changed_at", time_text(row->changed_ms));
     set(object, "waiting_for", json_null());
-    set(object, "error", error_object(&row.error));
-    json_t *report = parsed(row.report_json);
+    set(object, "error", error_object(&row->error));
+    json_t *report = parsed(row->report_json);
     add_counts_of(object, report);
     set(object, "report", report);
-    set(object, "spec", parsed(row.spec_json));
-    ledger_job_clear(&row);
+    set(object, "spec", parsed(row->spec_json));
     return finish(object, json, error);
 }
 
-int status_job(shell_t *shell, const char *job_id, char **json, error_t *error)
+int status_is_kept(const shell_t *shell, const char *job_id)
 {
     core_job_view_t view;
-    job_record_t *record = job_book_find(&shell->jobs, job_id);
+    return job_book_find(&shell->jobs, job_id) && core_job(shell->core, job_id, &view) &&
+           job_state_ended(view.state);
+}
+
+int status_job(shell_t *shell, const char *job_id, const ledger_job_t *row, char **json,
+               error_t *error)
+{
+    core_job_view_t view;
+    const job_record_t *record = job_book_find(&shell->jobs, job_id);
     if (!record || !core_job(shell->core, job_id, &view))
         return error_field(error, ERR_NOT_FOUND, "job_id", "there is no job %s", job_id);
-    if (job_state_ended(view.state))
-        return status_ended(shell, record, json, error);
+    if (row && job_state_ended(view.state))
+        return status_ended(shell, record, row, json, error);
     return status_live(shell, record, &view, json, error);
 }
 
@@ -448,29 +477,26 @@ static json_t *workers_array(shell_t *shell)
     return list;
 }
 
-static json_t *health_of(int code, const error_t *error)
+static json_t *health_of(const error_t *error)
 {
     json_t *object = json_object();
-    set(object, "status", json_string(code ? "unhealthy" : "healthy"));
-    set(object, "error", code ? json_string(error->message) : json_null());
+    set(object, "status", json_string(error->code ? "unhealthy" : "healthy"));
+    set(object, "error", error->code ? json_string(error->message) : json_null());
     return object;
 }
 
-int status_info(shell_t *shell, char **json, error_t *error)
+int status_info(shell_t *shell, const error_t *ledger, const error_t *results, char **json,
+                error_t *error)
 {
     json_t *object = json_object();
     json_t *jobs = json_object();
     json_t *stores = json_object();
-    error_t ledger_error = ERROR_INIT;
-    error_t results_error = ERROR_INIT;
-    int ledger = shell->ledger->verbs->ping(shell->ledger, &ledger_error);
-    int results = shell->results->verbs->ping(shell->results, &results_error);
     for (int state = 0; state < JOB_STATE_COUNT; state++)
         set(jobs, job_state_name((job_state_t)state),
             json_integer((json_int_t)core_job_count(shell->core, (job_state_t)state)));
-    set(stores, "ledger", health_of(ledger, &ledger_error));
-    set(stores, "results", health_of(results, &results_error));
-    set(object, "status", json_string(ledger || results ? "degraded" : "healthy"));
+    set(stores, "ledger", health_of(ledger));
+    set(stores, "results", health_of(results));
+    set(object, "status", json_string(ledger->code || results->code ? "degraded" : "healthy"));
     set(object, "version", json_string(STAGE4_VERSION));
     set(object, "started_at", time_text(shell->started_wall_ms));
     set(object, "uptime_seconds",

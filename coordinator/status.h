@@ -8,14 +8,20 @@
 
 /* How `waiting_for` begins while a store does not take what it is given; then comes why. */
 #define STATUS_SAVE_FAILED "a save that failed is tried again: "
+/* ... and while one has not come back from it. */
+#define STATUS_SAVE_HANGS "a save is not done yet: "
 
-/* One job. ERR_NOT_FOUND; a job that has ended is read from the ledger. */
-int status_job(shell_t *shell, const char *job_id, char **json, error_t *error);
+/* 1 for a job that has ended: what is told of it is in the ledger. */
+int status_is_kept(const shell_t *shell, const char *job_id);
+/* One job. ERR_NOT_FOUND. `row`: what the ledger has of one that is kept; else NULL. */
+int status_job(shell_t *shell, const char *job_id, const ledger_job_t *row, char **json,
+               error_t *error);
 /* A page of jobs, newest first. `body`: {"state":..., "limit":..., "cursor":...}, all optional;
  * ERR_USAGE names the member that is wrong. */
 int status_list(shell_t *shell, const char *body, size_t length, char **json, error_t *error);
-/* The coordinator, its workers and its stores. */
-int status_info(shell_t *shell, char **json, error_t *error);
+/* The coordinator, its workers and its stores; how those are was asked of them just now. */
+int status_info(shell_t *shell, const error_t *ledger, const error_t *results, char **json,
+                error_t *error);
 
 /* What the ledger keeps of a job that ends in `state`: the writer's report when there is one, and
  * times by phase, workers, retries, faults. NULL when out of memory. */

@@ -203,6 +203,7 @@ int core_job(const core_t *self, const char *job_id, core_job_view_t *out)
     out->task_count = job->tasks.count;
     out->tasks_done = job->tasks.done;
     out->tasks_in_flight = task_table_in_flight(&job->tasks);
+    out->results_waiting = (uint32_t)job->result_saves;
     out->memory_need = job->memory;
     out->memory_in_use = memory_in_use(self, job);
     out->waits_for_memory = job->state == JOB_QUEUED && !memory_fits(self, job);

@@ -185,8 +185,9 @@ typedef struct {
     uint32_t task_count;
     uint32_t tasks_done; /* results durable */
     uint32_t tasks_in_flight;
-    uint64_t memory_need;   /* 0: not known before it is planned */
-    uint64_t memory_in_use; /* by other jobs at work */
+    uint32_t results_waiting; /* accepted, and not durable */
+    uint64_t memory_need;     /* 0: not known before it is planned */
+    uint64_t memory_in_use;   /* by other jobs at work */
     int waits_for_memory;
     int has_stage; /* and then these: */
     int last;

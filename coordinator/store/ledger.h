@@ -1,7 +1,7 @@
 /* ledger.h - the coordinator's checkpoint: jobs, stages, finished tasks. Small, and durable.
  *
- * A table of functions, named by what the coordinator wants; SQLite is the embedded default. Every
- * save_* is on disk when it returns OK. A save for an epoch older than the job's is ERR_CONFLICT
+ * A table of functions, named by what the coordinator wants; SQLite is the embedded default. A
+ * change is on disk when it comes back OK. One of an epoch older than the job's is ERR_CONFLICT
  * and changes nothing. */
 #ifndef STAGE4_COORDINATOR_STORE_LEDGER_H
 #define STAGE4_COORDINATOR_STORE_LEDGER_H
@@ -37,6 +37,31 @@ typedef struct {
 
 typedef struct ledger ledger_t;
 
+typedef enum {
+    /* Inserts or replaces; NULL spec_json or report_json keep what is there. An unknown
+     * idempotency_key other than "" is claimed with the insert; one that another job holds is
+     * ERR_CONFLICT. */
+    LEDGER_JOB,
+    /* Replaces the job's stage and forgets the finished tasks of other stages; those of the same
+     * stage stay. ERR_NOT_FOUND without the job, here and of a task. */
+    LEDGER_STAGE,
+    LEDGER_TASK,
+    LEDGER_FORGET, /* stage and tasks of a job that has ended; the job's row stays */
+    LEDGER_REMOVE  /* the job, its key too; OK when there is none */
+} ledger_change_kind_t;
+
+/* One change, made by the functions at the end; all pointers are borrowed. */
+typedef struct {
+    ledger_change_kind_t kind;
+    const char *job_id;
+    uint32_t epoch; /* 0 where none is compared */
+    const ledger_job_t *job;
+    const ledger_stage_t *stage;
+    const task_ref_t *ref;
+    const sha256_t *result;
+    error_t error; /* the outcome; OK: it is on disk */
+} ledger_change_t;
+
 #define LEDGER_OWNER "ledger_owner"
 #define LEDGER_OWNER_ID_SIZE 33
 
@@ -55,19 +80,10 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    /* Inserts or replaces; NULL spec_json or report_json keep what is there. An unknown
-     * idempotency_key other than "" is claimed with the insert; one that another job holds is
-     * ERR_CONFLICT. */
-    int (*save_job)(ledger_t *self, const ledger_job_t *job, error_t *error);
-    /* Replaces the job's stage and forgets the finished tasks of other stages; those of the same
-     * stage stay. ERR_NOT_FOUND without the job, here and in save_task. */
-    int (*save_stage)(ledger_t *self, const ledger_stage_t *stage, error_t *error);
-    int (*save_task)(ledger_t *self, const task_ref_t *ref, const sha256_t *result, error_t *error);
-    /* Forgets stages and tasks of a job that has ended; the job's row stays. */
-    int (*forget_tasks)(ledger_t *self, const char *job_id, error_t *error);
-
-    /* Forgets the job, its key too; OK when there is none. */
-    int (*remove_job)(ledger_t *self, const char *job_id, error_t *error);
+    /* All of them in order, and on disk with one commit. Each has its own outcome: one that makes
+     * no sense (ERR_CONFLICT, ERR_NOT_FOUND) leaves the others alone, a store that fails fails all
+     * that it may not have kept. */
+    void (*change)(ledger_t *self, ledger_change_t *changes, size_t count);
 
     /* The one coordinator that may write. After claim(), changes through any handle that claimed
      * before are ERR_CONFLICT with the field LEDGER_OWNER and the words of who has it now, and change
@@ -86,8 +102,6 @@ typedef struct {
                 void *context, error_t *error);
     /* One job with its spec and report (malloc'd, the caller's). ERR_NOT_FOUND. */
     int (*job)(ledger_t *self, const char *job_id, ledger_job_t *out, error_t *error);
-    int (*find_key)(ledger_t *self, const char *idempotency_key, char job_id[JOB_ID_SIZE],
-                    error_t *error);
     int (*ping)(ledger_t *self, error_t *error);
     void (*close)(ledger_t **self);
 } ledger_verbs_t;
@@ -97,6 +111,14 @@ struct ledger {
 };
 
 void ledger_job_clear(ledger_job_t *self);
+
+ledger_change_t ledger_change_job(const ledger_job_t *job);
+ledger_change_t ledger_change_stage(const ledger_stage_t *stage);
+ledger_change_t ledger_change_task(const task_ref_t *ref, const sha256_t *result);
+ledger_change_t ledger_change_forget(const char *job_id);
+ledger_change_t ledger_change_remove(const char *job_id);
+/* That change alone. Returns the code. */
+int ledger_change(ledger_t *self, ledger_change_t change, error_t *error);
 /* For back ends: ERR_CONFLICT with the field LEDGER_OWNER. Returns the code. */
 int ledger_fenced(const char *where, const char *owner, error_t *error);
 

@@ -102,12 +102,14 @@ void ledger_redis_key(const ledger_redis_t *self, const char *kind, const char *
         snprintf(out + used, LEDGER_KEY_SIZE - (size_t)used, ":%" PRId64, stage);
 }
 
-/* The arguments of a script; numbers are written into `digits`. */
+/* The arguments of a script; numbers are written into `digits`, hashes into `hashes`. */
 typedef struct {
     redis_text_t items[REDIS_SCRIPT_ARGUMENTS];
     size_t count;
     char digits[REDIS_SCRIPT_ARGUMENTS][24];
     char who[LEDGER_GENERATION_SIZE + 24]; /* generation and fence */
+    char hashes[2][65];
+    size_t hash_count;
 } arguments_t;
 
 static void put_text(arguments_t *self, const char *text)
@@ -122,6 +124,13 @@ static void put_number(arguments_t *self, int64_t number)
     put_text(self, digits);
 }
 
+static void put_hash(arguments_t *self, const sha256_t *hash)
+{
+    char *hex = self->hashes[self->hash_count++];
+    sha256_hex(hash, hex);
+    put_text(self, hex);
+}
+
 /* Says first whether it is there. */
 static void put_optional(arguments_t *self, const char *text)
 {
@@ -132,6 +141,7 @@ static void put_optional(arguments_t *self, const char *text)
 static void begin(const ledger_redis_t *self, const char *job_id, uint32_t epoch, arguments_t *out)
 {
     out->count = 0;
+    out->hash_count = 0;
     put_text(out, self->prefix);
     snprintf(out->who, sizeof out->who, self->fence ? "%s %" PRId64 : "%s", self->generation,
              self->fence);
@@ -175,67 +185,85 @@ static int run(ledger_redis_t *self, ledger_script_t script, const arguments_t *
     return code;
 }
 
-static int save_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
+static void put_job(arguments_t *out, const ledger_change_t *change)
 {
-    arguments_t arguments;
-    begin(ledger_redis_of(ledger), job->job_id, job->epoch, &arguments);
-    put_text(&arguments, job_state_name(job->state));
-    put_text(&arguments, job->idempotency_key);
-    put_number(&arguments, job->submitted_ms);
-    put_number(&arguments, job->changed_ms);
-    put_number(&arguments, job->error.code);
-    put_text(&arguments, job->error.field);
-    put_text(&arguments, job->error.message);
-    put_optional(&arguments, job->spec_json);
-    put_optional(&arguments, job->report_json);
-    return run(ledger_redis_of(ledger), SCRIPT_SAVE_JOB, &arguments, job->job_id, job->epoch,
-               error);
+    const ledger_job_t *job = change->job;
+    put_text(out, job_state_name(job->state));
+    put_text(out, job->idempotency_key);
+    put_number(out, job->submitted_ms);
+    put_number(out, job->changed_ms);
+    put_number(out, job->error.code);
+    put_text(out, job->error.field);
+    put_text(out, job->error.message);
+    put_optional(out, job->spec_json);
+    put_optional(out, job->report_json);
 }
 
-static int save_stage(ledger_t *ledger, const ledger_stage_t *stage, error_t *error)
+static void put_stage(arguments_t *out, const ledger_change_t *change)
 {
-    arguments_t arguments;
-    char stage_hex[65];
-    char state_hex[65];
-    sha256_hex(&stage->stage_sha, stage_hex);
-    sha256_hex(&stage->state_sha, state_hex);
-    begin(ledger_redis_of(ledger), stage->job_id, stage->epoch, &arguments);
-    put_number(&arguments, stage->stage);
-    put_number(&arguments, stage->task_count);
-    put_number(&arguments, stage->last);
-    put_text(&arguments, stage_hex);
-    put_text(&arguments, state_hex);
-    return run(ledger_redis_of(ledger), SCRIPT_SAVE_STAGE, &arguments, stage->job_id, stage->epoch,
-               error);
+    const ledger_stage_t *stage = change->stage;
+    put_number(out, stage->stage);
+    put_number(out, stage->task_count);
+    put_number(out, stage->last);
+    put_hash(out, &stage->stage_sha);
+    put_hash(out, &stage->state_sha);
 }
 
-static int save_task(ledger_t *ledger, const task_ref_t *ref, const sha256_t *result,
-                     error_t *error)
+static void put_task(arguments_t *out, const ledger_change_t *change)
 {
-    arguments_t arguments;
-    char hex[65];
-    sha256_hex(result, hex);
-    begin(ledger_redis_of(ledger), ref->job_id, ref->epoch, &arguments);
-    put_number(&arguments, ref->stage);
-    put_number(&arguments, ref->task);
-    put_number(&arguments, ref->attempt);
-    put_text(&arguments, hex);
-    return run(ledger_redis_of(ledger), SCRIPT_SAVE_TASK, &arguments, ref->job_id, ref->epoch,
-               error);
+    put_number(out, change->ref->stage);
+    put_number(out, change->ref->task);
+    put_number(out, change->ref->attempt);
+    put_hash(out, change->result);
 }
 
-static int forget_tasks(ledger_t *ledger, const char *job_id, error_t *error)
+static void put_nothing(arguments_t *out, const ledger_change_t *change)
 {
-    arguments_t arguments;
-    begin(ledger_redis_of(ledger), job_id, 0, &arguments);
-    return run(ledger_redis_of(ledger), SCRIPT_FORGET, &arguments, job_id, 0, error);
+    (void)out;
+    (void)change;
 }
 
-static int remove_job(ledger_t *ledger, const char *job_id, error_t *error)
+static const struct {
+    ledger_script_t script;
+    void (*put)(arguments_t *out, const ledger_change_t *change);
+} CHANGES[] = {[LEDGER_JOB] = {SCRIPT_SAVE_JOB, put_job},
+               [LEDGER_STAGE] = {SCRIPT_SAVE_STAGE, put_stage},
+               [LEDGER_TASK] = {SCRIPT_SAVE_TASK, put_task},
+               [LEDGER_FORGET] = {SCRIPT_FORGET, put_nothing},
+               [LEDGER_REMOVE] = {SCRIPT_REMOVE, put_nothing}};
+
+/* Sent together: a server that syncs its file before it answers does so once for all of them. */
+static int change_all(ledger_redis_t *self, ledger_change_t *changes, size_t count)
 {
-    arguments_t arguments;
-    begin(ledger_redis_of(ledger), job_id, 0, &arguments);
-    return run(ledger_redis_of(ledger), SCRIPT_REMOVE, &arguments, job_id, 0, error);
+    arguments_t *arguments = calloc(count, sizeof *arguments);
+    redis_run_t *runs = calloc(count, sizeof *runs);
+    int room = arguments && runs;
+    for (size_t i = 0; room && i < count; i++) {
+        begin(self, changes[i].job_id, changes[i].epoch, &arguments[i]);
+        CHANGES[changes[i].kind].put(&arguments[i], &changes[i]);
+        runs[i] = (redis_run_t){.script = &self->scripts[CHANGES[changes[i].kind].script],
+                                .key = self->meta_key,
+                                .arguments = arguments[i].items,
+                                .count = arguments[i].count};
+    }
+    if (room)
+        redis_run_all(self->redis, runs, count);
+    for (size_t i = 0; room && i < count; i++) {
+        changes[i].error = runs[i].error;
+        if (!runs[i].error.code)
+            outcome(self, changes[i].job_id, changes[i].epoch, runs[i].answer, &changes[i].error);
+        redis_value_destroy(&runs[i].answer);
+    }
+    free(arguments);
+    free(runs);
+    return room;
+}
+
+static void change(ledger_t *ledger, ledger_change_t *changes, size_t count)
+{
+    int done = change_all(ledger_redis_of(ledger), changes, count);
+    for (size_t i = 0; !done && i < count; i++)
+        error_set(&changes[i].error, ERR_MEMORY, "no memory for a change of the ledger");
 }
 
 static int claim(ledger_t *ledger, const ledger_owner_t *owner, error_t *error)
@@ -308,17 +336,12 @@ static void close_ledger(ledger_t **ledger)
 
 static const ledger_verbs_t VERBS = {
     .name = "redis",
-    .save_job = save_job,
-    .save_stage = save_stage,
-    .save_task = save_task,
-    .forget_tasks = forget_tasks,
-    .remove_job = remove_job,
+    .change = change,
     .claim = claim,
     .renew = renew,
     .fence = fence,
     .load = ledger_redis_load,
     .job = ledger_redis_job,
-    .find_key = ledger_redis_find_key,
     .ping = ping,
     .close = close_ledger,
 };

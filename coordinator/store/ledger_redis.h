@@ -1,8 +1,8 @@
 /* ledger_redis.h - what the files of the Redis back end share. docs/formats.md, 5, has the keys.
  *
- * Every save is one Lua script: it looks at the generation and at the job's epoch and writes, and
- * nothing comes between. All of them may run twice with the same arguments, so a save whose answer
- * was lost is sent again.
+ * Every change is one Lua script: it looks at the generation and at the job's epoch and writes, and
+ * nothing comes between. All of them may run twice with the same arguments, so one whose answer was
+ * lost is sent again. Changes that are made together are sent together.
  *
  * The owner is the coordinator that claimed the ledger last. Its number, the fence, is compared by
  * every script, so one that was stopped while another took over can write nothing when it goes on.
@@ -60,7 +60,5 @@ int ledger_redis_load(ledger_t *ledger, int (*job)(void *context, const ledger_j
                       int (*task)(void *context, const task_ref_t *ref, const sha256_t *result),
                       void *context, error_t *error);
 int ledger_redis_job(ledger_t *ledger, const char *job_id, ledger_job_t *out, error_t *error);
-int ledger_redis_find_key(ledger_t *ledger, const char *idempotency_key, char job_id[JOB_ID_SIZE],
-                          error_t *error);
 
 #endif

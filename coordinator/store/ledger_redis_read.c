@@ -82,23 +82,6 @@ int ledger_redis_job(ledger_t *ledger, const char *job_id, ledger_job_t *out, er
     return code;
 }
 
-int ledger_redis_find_key(ledger_t *ledger, const char *idempotency_key, char job_id[JOB_ID_SIZE],
-                          error_t *error)
-{
-    const ledger_redis_t *self = ledger_redis_of(ledger);
-    char key[LEDGER_KEY_SIZE];
-    redis_value_t *answer = NULL;
-    ledger_redis_key(self, "keys", "", -1, key);
-    redis_text_t words[] = {redis_text("HGET"), redis_text(key), redis_text(idempotency_key)};
-    int code = redis_call(self->redis, words, 3, &answer, error);
-    if (code == OK && redis_value_is_nothing(answer))
-        code = error_set(error, ERR_NOT_FOUND, "no job has that idempotency key");
-    if (code == OK)
-        snprintf(job_id, JOB_ID_SIZE, "%s", redis_value_text(answer));
-    redis_value_destroy(&answer);
-    return code;
-}
-
 /* ---- recovery ---- */
 
 typedef int (*stage_callback_t)(void *context, const ledger_stage_t *stage);

@@ -69,8 +69,6 @@ static const char *const MIGRATIONS[] = {
     X(GENERATION, "SELECT ledger FROM ledger_owner")                                               \
     X(EPOCH, "SELECT epoch FROM ledger_job WHERE job_id = ?1")                                     \
     X(ONE_JOB, "SELECT " JOB_COLUMNS " FROM ledger_job WHERE job_id = ?1")                         \
-    X(FIND_KEY, "SELECT job_id FROM ledger_job WHERE idempotency_key = ?1"                         \
-                " AND idempotency_key <> ''")                                                      \
     X(LOAD_JOBS, "SELECT " JOB_COLUMNS " FROM ledger_job ORDER BY number")                         \
     X(LOAD_STAGES, "SELECT s.* FROM ledger_stage s JOIN ledger_job j USING(job_id)"                \
                    " ORDER BY j.number")                                                           \
@@ -161,15 +159,6 @@ static int put_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
     return code;
 }
 
-static int save_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
-{
-    int code = begin_change(ledger, error);
-    if (code != OK)
-        return code;
-    code = put_job(ledger, job, error);
-    return database_end(self_of(ledger)->database, code, error);
-}
-
 /* ERR_CONFLICT when the job has gone on to a later epoch; ERR_NOT_FOUND without the job. */
 static int check_epoch(ledger_t *ledger, const char *job_id, uint32_t epoch, error_t *error)
 {
@@ -211,15 +200,6 @@ static int put_stage(ledger_t *ledger, const ledger_stage_t *stage, error_t *err
     return statement_run(statement, error);
 }
 
-static int save_stage(ledger_t *ledger, const ledger_stage_t *stage, error_t *error)
-{
-    int code = begin_change(ledger, error);
-    if (code != OK)
-        return code;
-    code = put_stage(ledger, stage, error);
-    return database_end(self_of(ledger)->database, code, error);
-}
-
 static int put_task(ledger_t *ledger, const task_ref_t *ref, const sha256_t *result, error_t *error)
 {
     statement_t *statement = statement_of(ledger, SAVE_TASK);
@@ -235,16 +215,6 @@ static int put_task(ledger_t *ledger, const task_ref_t *ref, const sha256_t *res
     return statement_run(statement, error);
 }
 
-static int save_task(ledger_t *ledger, const task_ref_t *ref, const sha256_t *result,
-                     error_t *error)
-{
-    int code = begin_change(ledger, error);
-    if (code != OK)
-        return code;
-    code = put_task(ledger, ref, result, error);
-    return database_end(self_of(ledger)->database, code, error);
-}
-
 static int run_for(ledger_t *ledger, statement_name_t name, const char *job_id, error_t *error)
 {
     statement_bind_text(statement_of(ledger, name), 1, job_id);
@@ -253,26 +223,54 @@ static int run_for(ledger_t *ledger, statement_name_t name, const char *job_id, 
 
 static int forget_tasks(ledger_t *ledger, const char *job_id, error_t *error)
 {
-    int code = begin_change(ledger, error);
-    if (code != OK)
-        return code;
-    code = run_for(ledger, FORGET_STAGE, job_id, error);
-    if (code == OK)
-        code = run_for(ledger, FORGET_TASKS, job_id, error);
-    return database_end(self_of(ledger)->database, code, error);
+    int code = run_for(ledger, FORGET_STAGE, job_id, error);
+    return code == OK ? run_for(ledger, FORGET_TASKS, job_id, error) : code;
 }
 
 static int remove_job(ledger_t *ledger, const char *job_id, error_t *error)
 {
-    int code = begin_change(ledger, error);
-    if (code != OK)
-        return code;
-    code = run_for(ledger, FORGET_STAGE, job_id, error);
-    if (code == OK)
-        code = run_for(ledger, FORGET_TASKS, job_id, error);
-    if (code == OK)
-        code = run_for(ledger, REMOVE_JOB, job_id, error);
-    return database_end(self_of(ledger)->database, code, error);
+    int code = forget_tasks(ledger, job_id, error);
+    return code == OK ? run_for(ledger, REMOVE_JOB, job_id, error) : code;
+}
+
+static int put(ledger_t *ledger, const ledger_change_t *change, error_t *error)
+{
+    switch (change->kind) {
+    case LEDGER_JOB:
+        return put_job(ledger, change->job, error);
+    case LEDGER_STAGE:
+        return put_stage(ledger, change->stage, error);
+    case LEDGER_TASK:
+        return put_task(ledger, change->ref, change->result, error);
+    case LEDGER_FORGET:
+        return forget_tasks(ledger, change->job_id, error);
+    case LEDGER_REMOVE:
+        return remove_job(ledger, change->job_id, error);
+    }
+    return error_set(error, ERR_INTERNAL, "a change of the unknown kind %d", (int)change->kind);
+}
+
+/* Of these the statement at fault has changed nothing, and the transaction goes on. */
+static int is_its_own(int code) { return code == ERR_CONFLICT || code == ERR_NOT_FOUND; }
+
+static void change(ledger_t *ledger, ledger_change_t *changes, size_t count)
+{
+    error_t error = ERROR_INIT;
+    int code = begin_change(ledger, &error);
+    int open = code == OK;
+    for (size_t i = 0; i < count; i++)
+        changes[i].error = (error_t)ERROR_INIT;
+    for (size_t i = 0; i < count && code == OK; i++) {
+        int failed = put(ledger, &changes[i], &changes[i].error);
+        if (failed && !is_its_own(failed)) {
+            error = changes[i].error;
+            code = failed;
+        }
+    }
+    if (open)
+        code = database_end(self_of(ledger)->database, code, &error);
+    for (size_t i = 0; i < count && code != OK; i++)
+        changes[i].error = error;
 }
 
 static int read_generation(ledger_t *ledger, error_t *error)
@@ -489,21 +487,6 @@ static int one_job(ledger_t *ledger, const char *job_id, ledger_job_t *out, erro
     return code;
 }
 
-static int find_key(ledger_t *ledger, const char *idempotency_key, char job_id[JOB_ID_SIZE],
-                    error_t *error)
-{
-    statement_t *statement = statement_of(ledger, FIND_KEY);
-    int row = 0;
-    statement_bind_text(statement, 1, idempotency_key);
-    int code = statement_step(statement, &row, error);
-    if (code == OK && !row)
-        code = error_set(error, ERR_NOT_FOUND, "no job has that idempotency key");
-    if (code == OK)
-        read_text(statement, 0, job_id, JOB_ID_SIZE);
-    statement_reset(statement);
-    return code;
-}
-
 static int ping(ledger_t *ledger, error_t *error)
 {
     return statement_run(statement_of(ledger, PING), error);
@@ -523,17 +506,12 @@ static void close_ledger(ledger_t **ledger)
 
 static const ledger_verbs_t VERBS = {
     .name = "sqlite",
-    .save_job = save_job,
-    .save_stage = save_stage,
-    .save_task = save_task,
-    .forget_tasks = forget_tasks,
-    .remove_job = remove_job,
+    .change = change,
     .claim = claim,
     .renew = renew,
     .fence = fence,
     .load = load,
     .job = one_job,
-    .find_key = find_key,
     .ping = ping,
     .close = close_ledger,
 };

@@ -16,8 +16,17 @@
 #define TEMPORARY_PREFIX ".tmp-"
 #define ROOT_LIMIT 3900 /* leaves room for /<job_id>/<64 hex> in PATH_MAX */
 
+/* A file that is written and named, and not synced. */
+typedef struct {
+    int file;
+    char job_id[JOB_ID_SIZE];
+} unsettled_t;
+
 struct spool {
     int scratch;
+    int deferring;
+    unsettled_t unsettled[SPOOL_UNSETTLED];
+    size_t unsettled_count;
     char root[ROOT_LIMIT + 1];
 };
 
@@ -95,19 +104,123 @@ int spool_open_scratch(const char *root, spool_t **out, error_t *error)
     return code;
 }
 
+static void let_go(spool_t *self)
+{
+    for (size_t i = 0; i < self->unsettled_count; i++)
+        close(self->unsettled[i].file);
+    self->unsettled_count = 0;
+}
+
 void spool_close(spool_t **self)
 {
+    if (*self)
+        let_go(*self);
     free(*self);
     *self = NULL;
 }
 
-static int publish_unsynced(int file, const char *temporary, const char *path, error_t *error)
+/* ---- syncing ---- */
+
+static int is_first_of_folder(const spool_t *self, size_t at)
 {
-    int code = close(file) ? durable_error(error, "close", temporary) : OK;
+    for (size_t i = 0; i < at; i++)
+        if (!strcmp(self->unsettled[i].job_id, self->unsettled[at].job_id))
+            return 0;
+    return 1;
+}
+
+/* The files' names are older than this, so a journal has them with the first file, and the folder
+ * costs next to nothing. */
+static int sync_all(const spool_t *self, error_t *error)
+{
+    char folder[PATH_MAX];
+    int code = OK;
+    for (size_t i = 0; i < self->unsettled_count && code == OK; i++)
+        if (fsync(self->unsettled[i].file))
+            code = durable_error(error, "sync a payload in", self->root);
+    for (size_t i = 0; i < self->unsettled_count && code == OK; i++) {
+        if (!is_first_of_folder(self, i))
+            continue;
+        code = folder_of(self, self->unsettled[i].job_id, folder, error);
+        if (code == OK)
+            code = durable_sync_folder(folder, error);
+    }
+    return code;
+}
+
+static int settle(spool_t *self, error_t *error)
+{
+    int code = sync_all(self, error);
+    let_go(self);
+    return code;
+}
+
+void spool_defer(spool_t *self) { self->deferring = 1; }
+
+int spool_settle(spool_t *self, error_t *error)
+{
+    self->deferring = 0;
+    return settle(self, error);
+}
+
+/* Takes the file over. */
+static int finish_put(spool_t *self, int file, const char *job_id, error_t *error)
+{
+    if (self->scratch) {
+        close(file);
+        return OK;
+    }
+    unsettled_t *place = &self->unsettled[self->unsettled_count++];
+    place->file = file;
+    memcpy(place->job_id, job_id, strlen(job_id) + 1); /* which folder_of has checked */
+    return self->deferring && self->unsettled_count < SPOOL_UNSETTLED ? OK : settle(self, error);
+}
+
+/* ---- putting ---- */
+
+static int has_bytes(int file, const uint8_t *bytes, size_t length)
+{
+    uint8_t piece[1 << 14];
+    size_t done = 0;
+    ssize_t got = 1;
+    while (got > 0 && done <= length) {
+        got = pread(file, piece, sizeof piece, (off_t)done);
+        if (got < 0 || (size_t)got > length - done || memcmp(piece, bytes + done, (size_t)got))
+            return 0;
+        done += (size_t)got;
+    }
+    return done == length;
+}
+
+/* The file at `path` when it has these very bytes, open for a sync: another task may have brought
+ * them, and they may be in use. -1: there is none, or it is damaged. */
+static int open_same(const char *path, const void *bytes, size_t length)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0 || has_bytes(file, bytes, length))
+        return file;
+    close(file);
+    return -1;
+}
+
+/* Under a temporary name first. */
+static int write_file(const char *folder, const char *path, const void *bytes, size_t length,
+                      int *out, error_t *error)
+{
+    char temporary[PATH_MAX + sizeof TEMPORARY_PREFIX + 8];
+    snprintf(temporary, sizeof temporary, "%s/" TEMPORARY_PREFIX "XXXXXX", folder);
+    int file = mkostemp(temporary, O_CLOEXEC);
+    if (file < 0)
+        return durable_error(error, "create", temporary);
+    int code = durable_write(file, bytes, length, path, error);
     if (code == OK && rename(temporary, path))
         code = durable_error(error, "rename to", path);
-    if (code != OK)
-        unlink(temporary);
+    if (code == OK) {
+        *out = file;
+        return OK;
+    }
+    close(file);
+    unlink(temporary);
     return code;
 }
 
@@ -126,7 +239,6 @@ int spool_put_as(spool_t *self, const char *job_id, const void *bytes, size_t le
 {
     char folder[PATH_MAX];
     char path[PATH_MAX];
-    char temporary[PATH_MAX + sizeof TEMPORARY_PREFIX + 8];
     int code = folder_of(self, job_id, folder, error);
     if (code == OK)
         code = path_of(self, job_id, name, path, error);
@@ -134,19 +246,10 @@ int spool_put_as(spool_t *self, const char *job_id, const void *bytes, size_t le
         code = durable_make_folder(folder, error);
     if (code != OK)
         return code;
-    snprintf(temporary, sizeof temporary, "%s/" TEMPORARY_PREFIX "XXXXXX", folder);
-    int file = mkostemp(temporary, O_CLOEXEC);
+    int file = open_same(path, bytes, length);
     if (file < 0)
-        return durable_error(error, "create", temporary);
-    /* Written again even when it is there already: a damaged copy is healed that way. */
-    code = durable_write(file, bytes, length, path, error);
-    if (code != OK) {
-        close(file);
-        unlink(temporary);
-        return code;
-    }
-    return self->scratch ? publish_unsynced(file, temporary, path, error)
-                         : durable_publish(file, temporary, path, folder, error);
+        code = write_file(folder, path, bytes, length, &file, error);
+    return code == OK ? finish_put(self, file, job_id, error) : code;
 }
 
 /* Opens a payload and tells its length. */

@@ -1,7 +1,8 @@
 /* spool.h - payloads on disk, named by their SHA-256, in one folder a job.
  *
- * <root>/<job_id>/<64 hex digits>. A file appears by rename after fsync, so whatever is there is
- * whole; a name is checked against its content on every get. */
+ * <root>/<job_id>/<64 hex digits>. A file appears by rename, so whoever opens it finds all of it; a
+ * name is checked against its content on every get, so what a power cut tore is noticed. Nobody
+ * names a file to others before it was synced. */
 #ifndef STAGE4_COORDINATOR_STORE_SPOOL_H
 #define STAGE4_COORDINATOR_STORE_SPOOL_H
 
@@ -23,6 +24,12 @@ int spool_put(spool_t *self, const char *job_id, const void *bytes, size_t lengt
 /* As spool_put, of bytes whose SHA-256 the caller has just found to be `name`. */
 int spool_put_as(spool_t *self, const char *job_id, const void *bytes, size_t length,
                  const sha256_t *name, error_t *error);
+/* Puts from now on are durable only after spool_settle: a sync a file, and one a folder for all of
+ * them. At most SPOOL_UNSETTLED files wait; the put after that settles by itself. */
+#define SPOOL_UNSETTLED 64
+void spool_defer(spool_t *self);
+/* When it fails nothing that was put since is durable. Puts are durable at once again. */
+int spool_settle(spool_t *self, error_t *error);
 /* The whole payload, malloc'd and the caller's. ERR_NOT_FOUND; ERR_INPUT when the content does not
  * match its name (the file is removed, so that the task that made it runs again). Both have the
  * field SPOOL_PAYLOAD: nothing but our own file is at fault. */

@@ -308,6 +308,70 @@ int redis_run(redis_t *self, redis_script_t *script, const char *key, const redi
     }
 }
 
+/* What can be sent over a connection that is there already. */
+static size_t append_all(redis_t *self, const redis_run_t *runs, size_t count)
+{
+    const char *bytes[REDIS_SCRIPT_ARGUMENTS + 4] = {"EVALSHA", NULL, "1"};
+    size_t lengths[REDIS_SCRIPT_ARGUMENTS + 4] = {7, 40, 1};
+    size_t sent = 0;
+    for (; self->connection && sent < count; sent++) {
+        const redis_run_t *run = &runs[sent];
+        if (run->count > REDIS_SCRIPT_ARGUMENTS || !run->script->sha[0])
+            break;
+        bytes[1] = run->script->sha;
+        bytes[3] = run->key;
+        lengths[3] = strlen(run->key);
+        for (size_t i = 0; i < run->count; i++) {
+            bytes[4 + i] = run->arguments[i].bytes;
+            lengths[4 + i] = run->arguments[i].length;
+        }
+        if (redisAppendCommandArgv(self->connection, (int)run->count + 4, bytes, lengths))
+            break;
+    }
+    return sent;
+}
+
+/* Reads the answer to each of `sent`. Gives how many have one from the first on: the rest is run one
+ * by one, as every script may run twice. */
+static size_t read_all(redis_t *self, redis_run_t *runs, size_t sent)
+{
+    size_t answered = 0;
+    int in_order = 1;
+    for (size_t i = 0; i < sent && self->connection; i++) {
+        void *reply = NULL;
+        errno = 0;
+        if (redisGetReply(self->connection, &reply) != REDIS_OK) {
+            self->suspected |= errno == EAGAIN;
+            disconnect(self);
+            break;
+        }
+        const redisReply *said = reply;
+        if (said->type == REDIS_REPLY_ERROR && !strncmp(said->str, "NOSCRIPT", 8))
+            in_order = runs[i].script->sha[0] = 0;
+        if (!in_order) {
+            freeReplyObject(reply);
+            continue;
+        }
+        take_answer(self, reply, &runs[i].answer, &runs[i].error);
+        answered++;
+    }
+    return answered;
+}
+
+void redis_run_all(redis_t *self, redis_run_t *runs, size_t count)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++) {
+        runs[i].answer = NULL;
+        runs[i].error = (error_t)ERROR_INIT;
+    }
+    if (count > 1)
+        done = read_all(self, runs, append_all(self, runs, count));
+    for (size_t i = done; i < count; i++)
+        redis_run(self, runs[i].script, runs[i].key, runs[i].arguments, runs[i].count,
+                  &runs[i].answer, &runs[i].error);
+}
+
 /* ---- reading an answer ---- */
 
 static const redisReply *reply_of(const redis_value_t *value) { return (const redisReply *)value; }

@@ -78,6 +78,18 @@ typedef struct {
 int redis_run(redis_t *self, redis_script_t *script, const char *key, const redis_text_t *arguments,
               size_t count, redis_value_t **out, error_t *error);
 
+typedef struct {
+    redis_script_t *script;
+    const char *key;
+    const redis_text_t *arguments;
+    size_t count;
+    redis_value_t *answer; /* the caller's */
+    error_t error;
+} redis_run_t;
+
+/* Several, in order, sent before the first answer is read. Each has its own outcome. */
+void redis_run_all(redis_t *self, redis_run_t *runs, size_t count);
+
 /* Reading an answer. Parts live as long as the whole; what is not there reads as empty or 0. */
 void redis_value_destroy(redis_value_t **self);
 int redis_value_is_nothing(const redis_value_t *self);

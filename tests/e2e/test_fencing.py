@@ -157,12 +157,14 @@ def a_redis_that_hangs_holds_up_neither_pause_nor_heartbeats():
         begin = time.monotonic()
         thread = pause_in_the_background(service, job)
         slowest = 0.0
+        words = set()
         progress = []  # nothing is computed any more once the pause has had its two seconds
         while time.monotonic() - begin < 6:
             asked = time.monotonic()
             status = service.status(job)
             slowest = max(slowest, time.monotonic() - asked)
             assert status.get("state") != "paused", "acknowledged, and not durable"
+            words.add(status.get("waiting_for"))
             if asked - begin > 3.5:
                 progress.append(status["work_done"])
             time.sleep(0.05)
@@ -170,6 +172,10 @@ def a_redis_that_hangs_holds_up_neither_pause_nor_heartbeats():
         redis.process.send_signal(signal.SIGCONT)
         assert min(progress) == max(progress), progress
         assert slowest < 2.5, slowest  # it used to be more than three, again and again
+        told = [w for w in words if w and w.startswith("a save that failed is tried again: the "
+                                                       "ledger has not answered for ")]
+        assert [w for w in told if "Redis at " in w], words
+        assert [w for w in told if w.endswith((" hold", " holds"))], words
         thread.join(timeout=60)
         service.wait_state(job, "paused")
         assert "worker_dismissed" not in last_words(service)

@@ -70,7 +70,7 @@ static void records_are_kept_in_order_and_found(void **state)
     job_book_clear(&book);
 }
 
-static void a_key_is_found_until_its_job_is_durable(void **state)
+static void a_key_is_found_for_as_long_as_its_job_is_there(void **state)
 {
     (void)state;
     job_book_t book = {.items = NULL};
@@ -81,6 +81,8 @@ static void a_key_is_found_until_its_job_is_durable(void **state)
     assert_null(job_book_find_key(&book, "tuesday"));
     assert_null(job_book_find_key(&book, "")); /* job_2 has none */
     record->durable = 1;
+    assert_ptr_equal(job_book_find_key(&book, "monday"), record);
+    job_book_remove(&book, record);
     assert_null(job_book_find_key(&book, "monday"));
     job_book_clear(&book);
 }
@@ -144,7 +146,7 @@ int main(void)
         cmocka_unit_test(the_time_is_written_as_a_ulid_writes_it),
         cmocka_unit_test(ids_follow_the_newest_job_of_the_ledger),
         cmocka_unit_test(records_are_kept_in_order_and_found),
-        cmocka_unit_test(a_key_is_found_until_its_job_is_durable),
+        cmocka_unit_test(a_key_is_found_for_as_long_as_its_job_is_there),
         cmocka_unit_test(phases_are_timed_and_added_up_by_name),
         cmocka_unit_test(a_worker_is_listed_once),
         cmocka_unit_test(a_stage_is_taken_over_with_its_work),

@@ -183,13 +183,11 @@ static void a_restricted_user_is_enough(void **state)
     int worked = OK;
     if (opened == OK) {
         ledger_job_t job = ledger_a_job("j", 1, "k");
-        char found[JOB_ID_SIZE];
         worked = ledger_save(self, &job);
         worked = worked ? worked : ledger_save_stage(self, "j", 1, 0);
         worked = worked ? worked : ledger_save_task(self, "j", 1, 0, 1);
-        worked = worked ? worked : ledger->verbs->find_key(ledger, "k", found, &error);
         free(ledger_dump(self));
-        worked = worked ? worked : ledger->verbs->forget_tasks(ledger, "j", &error);
+        worked = worked ? worked : ledger_change(ledger, ledger_change_forget("j"), &error);
         ledger->verbs->close(&ledger);
     }
     tell_redis("ACL SETUSER default -@all +get +acl +select +quit +auth");
@@ -214,7 +212,7 @@ static void a_redis_that_came_back_empty_is_noticed(void **state)
     assert_int_equal(ledger_save(self, &job), OK);
     tell_redis("FLUSHALL");
     /* By the handle that is open, before and after it connects again, ... */
-    assert_int_equal(self->ledger->verbs->save_job(self->ledger, &job, &error), ERR_CONFLICT);
+    assert_int_equal(ledger_change(self->ledger, ledger_change_job(&job), &error), ERR_CONFLICT);
     assert_non_null(strstr(error.message, "came back empty"));
     assert_int_equal(self->ledger->verbs->ping(self->ledger, NULL), ERR_CONFLICT);
     assert_int_equal(ledger_save_stage(self, "j", 1, 0), ERR_CONFLICT);
@@ -276,7 +274,7 @@ static void a_save_whose_connection_is_cut_is_sent_again(void **state)
     for (uint32_t round = 0; round < 20; round++) {
         error_t error = ERROR_INIT;
         atomic_store(&proxy->mode, modes[round % 2]);
-        assert_int_equal(self->ledger->verbs->save_job(self->ledger, &job, &error), OK);
+        assert_int_equal(ledger_change(self->ledger, ledger_change_job(&job), &error), OK);
         assert_int_equal(error.code, OK); /* some callers look at the error only */
         assert_int_equal(ledger_save_stage(self, "j", 1, 0), OK);
         atomic_store(&proxy->mode, modes[(round + 1) % 2]);
@@ -304,7 +302,7 @@ static void a_server_that_hangs_is_given_up_in_time(void **state)
     self->ledger = open_through(self->place, proxy, 200);
     atomic_store(&proxy->mode, PROXY_HOLD);
     int64_t start = clock_monotonic_ms();
-    assert_int_equal(self->ledger->verbs->save_job(self->ledger, &job, &error), ERR_UNAVAILABLE);
+    assert_int_equal(ledger_change(self->ledger, ledger_change_job(&job), &error), ERR_UNAVAILABLE);
     assert_non_null(strstr(error.message, "no answer in time"));
     for (int i = 0; i < 50; i++) /* a loop that goes on saving is not held up each time */
         assert_int_equal(ledger_save(self, &job), ERR_UNAVAILABLE);

@@ -13,12 +13,27 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct {
     test_folder_t folder;
     spool_t *spool;
 } fixture_t;
+
+/* fsync is ours here: it is counted, and fails when asked to. */
+static struct {
+    int calls;
+    int fails;
+} sync_calls;
+
+int fsync(int file)
+{
+    sync_calls.calls++;
+    errno = EIO;
+    return sync_calls.fails ? -1 : (int)syscall(SYS_fsync, file);
+}
 
 static int set_up(void **state)
 {
@@ -263,6 +278,67 @@ static void a_failed_rename_leaves_no_temporary_file(void **state)
     assert_int_equal(spool_put(self->spool, "job", "x", 1, &name, NULL), OK);
 }
 
+static void put_numbered(const fixture_t *self, const char *job_id, int number)
+{
+    sha256_t name;
+    assert_int_equal(spool_put(self->spool, job_id, &number, sizeof number, &name, NULL), OK);
+}
+
+static void a_payload_is_synced_with_its_folder_before_it_is_said_to_be_there(void **state)
+{
+    fixture_t *self = *state;
+    put_numbered(self, "a", 0); /* and the folder is new */
+    sync_calls.calls = 0;
+    put_numbered(self, "a", 1);
+    assert_int_equal(sync_calls.calls, 2);
+    put_numbered(self, "a", 1); /* it may have been put by one who was killed before the sync */
+    assert_int_equal(sync_calls.calls, 4);
+}
+
+static void deferred_puts_are_synced_together(void **state)
+{
+    fixture_t *self = *state;
+    put_numbered(self, "a", 0);
+    put_numbered(self, "b", 0);
+    sync_calls.calls = 0;
+    spool_defer(self->spool);
+    for (int i = 1; i < 6; i++)
+        put_numbered(self, i % 2 ? "a" : "b", i);
+    assert_int_equal(sync_calls.calls, 0);
+    assert_int_equal(spool_settle(self->spool, NULL), OK);
+    assert_int_equal(sync_calls.calls, 5 + 2);
+    put_numbered(self, "a", 7); /* no longer deferred */
+    assert_int_equal(sync_calls.calls, 5 + 2 + 2);
+    assert_int_equal(spool_settle(self->spool, NULL), OK); /* nothing waits */
+    assert_int_equal(sync_calls.calls, 5 + 2 + 2);
+}
+
+static void more_than_fit_are_synced_on_the_way(void **state)
+{
+    fixture_t *self = *state;
+    spool_defer(self->spool);
+    for (int i = 0; i < 3 * SPOOL_UNSETTLED / 2; i++)
+        put_numbered(self, "a", i);
+    sync_calls.calls = 0;
+    assert_int_equal(spool_settle(self->spool, NULL), OK);
+    assert_int_equal(sync_calls.calls, SPOOL_UNSETTLED / 2 + 1);
+}
+
+static void a_sync_that_fails_is_told(void **state)
+{
+    fixture_t *self = *state;
+    error_t error = ERROR_INIT;
+    put_numbered(self, "a", 0);
+    spool_defer(self->spool);
+    put_numbered(self, "a", 1);
+    sync_calls.fails = 1;
+    int code = spool_settle(self->spool, &error);
+    sync_calls.fails = 0;
+    assert_int_equal(code, ERR_IO);
+    assert_non_null(strstr(error.message, self->folder.path));
+    put_numbered(self, "a", 1);
+}
+
 static void a_root_that_cannot_be_is_an_error_with_its_path(void **state)
 {
     fixture_t *self = *state;
@@ -298,6 +374,10 @@ int main(void)
         TEST(a_full_disk_is_an_error_that_leaves_nothing),
         TEST(a_failed_rename_leaves_no_temporary_file),
         TEST(a_root_that_cannot_be_is_an_error_with_its_path),
+        TEST(a_payload_is_synced_with_its_folder_before_it_is_said_to_be_there),
+        TEST(deferred_puts_are_synced_together),
+        TEST(more_than_fit_are_synced_on_the_way),
+        TEST(a_sync_that_fails_is_told),
         SCRATCH(a_payload_comes_back_as_it_was_put),
         SCRATCH(the_same_bytes_twice_are_one_file),
         SCRATCH(a_damaged_payload_is_found_and_removed),
