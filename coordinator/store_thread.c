@@ -162,7 +162,7 @@ static int change_of(const store_work_t *work, ledger_stage_t *stage, ledger_cha
 
 static void change_ledger(store_thread_t *self, const group_t *group)
 {
-    ledger_change_t changes[TOGETHER];
+    ledger_change_t changes[TOGETHER] = {{.kind = LEDGER_JOB}};
     ledger_stage_t stages[TOGETHER];
     store_work_t *of[TOGETHER];
     size_t count = 0;

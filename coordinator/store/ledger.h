@@ -53,8 +53,8 @@ typedef enum {
 /* One change, made by the functions at the end; all pointers are borrowed. */
 typedef struct {
     ledger_change_kind_t kind;
-    const char *job_id;
     uint32_t epoch; /* 0 where none is compared */
+    const char *job_id;
     const ledger_job_t *job;
     const ledger_stage_t *stage;
     const task_ref_t *ref;

@@ -346,8 +346,10 @@ static size_t read_all(redis_t *self, redis_run_t *runs, size_t sent)
             break;
         }
         const redisReply *said = reply;
-        if (said->type == REDIS_REPLY_ERROR && !strncmp(said->str, "NOSCRIPT", 8))
-            in_order = runs[i].script->sha[0] = 0;
+        if (said->type == REDIS_REPLY_ERROR && !strncmp(said->str, "NOSCRIPT", 8)) {
+            runs[i].script->sha[0] = 0;
+            in_order = 0;
+        }
         if (!in_order) {
             freeReplyObject(reply);
             continue;
