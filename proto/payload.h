@@ -44,7 +44,12 @@
  *                  component, INFINITY none: nothing heavier matters)
  * kind "edges"     result of a `reach` task; one entry a query of its segments that found an edge
  *                  at or below its floor: a u32[E] (the query slot), b u32[E], weight f32[E]
- *                  (mutual reachability as d2 = max(core_a, core_b, d2(a,b)))
+ *                  (mutual reachability as d2 = max(core_a, core_b, d2(a,b))). Of a `verify` task:
+ *                  the edges, a < b, sorted by (weight, a, b), that the lightest forest of its tree
+ *                  and of all pairs it met has and the tree has not
+ * kind "tree"      input of `verify`: the lightest forest of all known edges, sorted by (weight, a,
+ *                  b): a u32[E] < b u32[E], weight f32[E]; core f32[n]; bound f32[n]: an edge of a
+ *                  slot that is not known weighs no less, INFINITY when all are known
  * kind "seeds"     result of a `seed` task, for each partition of it in order: centre_slot u32[]
  * kind "centres"   centre f32[K*d] for all partitions together, centre_begin u32[P+1]
  * kind "assign"    result of an `assign` task: label u32[q] (centre number within its partition),

@@ -25,7 +25,8 @@
     X(TASK_SILHOUETTE, "silhouette") /* clusters in members */                                     \
     X(TASK_PAIRS, "pairs")           /* slots of one partition; places when there are codes */     \
     X(TASK_NEAR, "near")             /* places of one partition */                                 \
-    X(TASK_PROBE, "probe")           /* groups in probes */
+    X(TASK_PROBE, "probe")           /* groups in probes */                                        \
+    X(TASK_VERIFY, "verify")         /* positions in the tree's order, of one partition */
 
 typedef enum {
 #define X(name, wire) name,

@@ -119,6 +119,7 @@ static int fold(step_t *self, advance_output_t *out, error_t *error)
         [TASK_PAIRS] = pairs_after_pairs,
         [TASK_NEAR] = hdbscan_after_near,
         [TASK_PROBE] = probing_after_probe,
+        [TASK_VERIFY] = hdbscan_after_verify,
     };
     int code = read_stage(self, error);
     if (code == OK)

@@ -1,6 +1,6 @@
 #include "coordinator/merge/boruvka.h"
 
-#include "coordinator/merge/disjoint_set.h"
+#include "common/graph/disjoint_set.h"
 #include "proto/payload.h"
 
 #include <stdlib.h>
@@ -8,6 +8,9 @@
 
 /* Pairs that a search looks at in about the time that a round costs besides. */
 #define PAIRS_A_ROUND 80000000u
+/* Rows of a component that search when it is to be joined with any other; more where so many found
+ * nothing. */
+#define SEARCHERS_LEAST 64u
 
 /* A component that must search, and how many of its rows stand in the way of its best edge. */
 typedef struct {
@@ -21,6 +24,9 @@ struct boruvka {
     edge_t *best;            /* by root: its lightest known outgoing edge */
     uint8_t *certified;      /* by root */
     uint32_t *blocking;      /* by root: rows that stand in its way; 0 when it need not search */
+    uint32_t *skipped;       /* by root: of these, since one searched */
+    uint32_t *size;          /* by root, where edges are presumed */
+    int presuming;
     contender_t *contenders; /* scratch: the roots of one partition that are not certified */
     uint32_t *partition_of;  /* by slot */
     uint32_t *first;         /* by slot: the entries of its list before this one lead nowhere */
@@ -82,6 +88,8 @@ static int allocate(boruvka_t *self)
     self->best = malloc(n * sizeof *self->best);
     self->certified = malloc(n);
     self->blocking = malloc(n * sizeof *self->blocking);
+    self->skipped = malloc(n * sizeof *self->skipped);
+    self->size = malloc(n * sizeof *self->size);
     self->contenders = malloc(n * sizeof *self->contenders);
     self->partition_of = malloc(n * sizeof *self->partition_of);
     self->first = calloc(n, sizeof *self->first);
@@ -89,9 +97,9 @@ static int allocate(boruvka_t *self)
     self->forest = malloc(n * sizeof *self->forest);
     self->query = malloc(n * sizeof *self->query);
     self->floor = malloc(n * sizeof *self->floor);
-    return self->parent && self->best && self->certified && self->blocking && self->contenders &&
-           self->partition_of && self->first && self->bound && self->forest && self->query &&
-           self->floor;
+    return self->parent && self->best && self->certified && self->blocking && self->skipped &&
+           self->size && self->contenders && self->partition_of && self->first && self->bound &&
+           self->forest && self->query && self->floor;
 }
 
 static int add_found(boruvka_t *self, const edge_t *edge)
@@ -168,6 +176,8 @@ void boruvka_destroy(boruvka_t **self_p)
     free(self->best);
     free(self->certified);
     free(self->blocking);
+    free(self->skipped);
+    free(self->size);
     free(self->contenders);
     free(self->partition_of);
     free(self->first);
@@ -297,6 +307,15 @@ static size_t merge_certified(boruvka_t *self)
     return merged;
 }
 
+/* What every component knows, from both ends of its edges, is enough. */
+static void trust_known(boruvka_t *self)
+{
+    find_best(self);
+    lower_floors(self);
+    for (uint32_t i = 0; i < self->lists.count; i++)
+        self->certified[i] = self->parent[i] == i;
+}
+
 static int compare_contenders(const void *x, const void *y)
 {
     const contender_t *a = x, *b = y;
@@ -317,6 +336,8 @@ static uint32_t searchers(const boruvka_t *self, uint32_t open, uint32_t size)
 {
     uint32_t chosen = open / 2;
     uint64_t pairs = 0;
+    if (self->presuming)
+        return open > 0 ? open - 1 : 0;
     for (uint32_t i = 0; i + 1 < open; i++) {
         pairs += (uint64_t)self->contenders[i].blocking * size;
         if (i >= chosen && pairs <= PAIRS_A_ROUND)
@@ -334,15 +355,27 @@ static void choose_searchers(boruvka_t *self, uint32_t begin, uint32_t end)
 {
     uint32_t open = 0;
     for (uint32_t root = begin; root < end; root++)
-        self->blocking[root] = 0;
-    for (uint32_t i = begin; i < end; i++)
+        self->blocking[root] = self->skipped[root] = self->size[root] = 0;
+    for (uint32_t i = begin; i < end; i++) {
         self->blocking[self->parent[i]] += blocks(self, i);
+        self->size[self->parent[i]]++;
+    }
     for (uint32_t root = begin; root < end; root++)
         if (self->blocking[root] > 0)
             self->contenders[open++] = (contender_t){self->blocking[root], root};
     qsort(self->contenders, open, sizeof *self->contenders, compare_contenders);
     for (uint32_t i = searchers(self, open, end - begin); i < open; i++)
         self->blocking[self->contenders[i].root] = 0;
+}
+
+/* Is it the row's turn? Any edge of a component will do to begin with, so some of its rows search,
+ * evenly spread; those who found nothing have no bound any more, and as many again come next. */
+static int is_chosen(boruvka_t *self, uint32_t root)
+{
+    uint32_t blocking = self->blocking[root], done = self->size[root] - blocking;
+    uint32_t wanted = done > SEARCHERS_LEAST ? done : SEARCHERS_LEAST;
+    uint32_t every = self->presuming ? (blocking + wanted - 1) / wanted : 1;
+    return self->skipped[root]++ % every == 0;
 }
 
 static void collect_queries(boruvka_t *self)
@@ -354,7 +387,7 @@ static void collect_queries(boruvka_t *self)
         choose_searchers(self, begin, end);
         for (uint32_t i = begin; i < end; i++) {
             uint32_t root = self->parent[i];
-            if (self->blocking[root] == 0 || !blocks(self, i))
+            if (self->blocking[root] == 0 || !blocks(self, i) || !is_chosen(self, root))
                 continue;
             self->query[self->query_count] = i;
             self->floor[self->query_count++] = self->best[root].weight;
@@ -362,13 +395,26 @@ static void collect_queries(boruvka_t *self)
     }
 }
 
-int boruvka_run(boruvka_t *self, const atomic_int *stop, error_t *error)
+void boruvka_presume(boruvka_t *self) { self->presuming = 1; }
+
+/* Passes, until one joins nothing. */
+static int pass(boruvka_t *self, void (*find)(boruvka_t *), const atomic_int *stop, error_t *error)
 {
     do {
         if (stop != NULL && atomic_load(stop))
             return error_set(error, ERR_CANCELLED, "the merge was stopped");
-        find_best(self);
+        find(self);
     } while (merge_certified(self) > 0);
+    return OK;
+}
+
+int boruvka_run(boruvka_t *self, const atomic_int *stop, error_t *error)
+{
+    int code = pass(self, find_best, stop, error);
+    if (code == OK && self->presuming)
+        code = pass(self, trust_known, stop, error);
+    if (code != OK)
+        return code;
     lower_floors(self);
     collect_queries(self);
     return OK;

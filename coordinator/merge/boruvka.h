@@ -12,7 +12,7 @@
 #define STAGE4_COORDINATOR_MERGE_BORUVKA_H
 
 #include "common/error.h"
-#include "coordinator/merge/edge.h"
+#include "common/graph/edge.h"
 
 #include <stdatomic.h>
 
@@ -51,6 +51,12 @@ void boruvka_destroy(boruvka_t **self);
 
 /* Merges certified components until none is left. ERR_CANCELLED when *stop (may be NULL) is set. */
 int boruvka_run(boruvka_t *self, const atomic_int *stop, error_t *error);
+
+/* From now on boruvka_run takes the lightest known edge of a component for its lightest, certified
+ * or not, and joins all that known edges join: the forest is the lightest of what is known, which
+ * `verify` tasks make the lightest of all. Only components that know no edge search, by some of
+ * their rows at a time, so that in the end what is apart is apart in truth. */
+void boruvka_presume(boruvka_t *self);
 
 /* After boruvka_run: the rows that must search, ascending, each with the weight above which
  * nothing matters to its component. count 0: the forest is whole. Borrowed, until the next call. */

@@ -9,6 +9,7 @@
 #include "coordinator/merge/pairing.h"
 #include "coordinator/merge/probing.h"
 #include "coordinator/merge/steps.h"
+#include "coordinator/merge/verifying.h"
 
 #include "proto/payload.h"
 
@@ -311,6 +312,23 @@ static int take_kept_tree(tree_t *self)
     return 1;
 }
 
+/* Does the tree come from codes? Then it is grown from what is known, and verified. */
+static int is_presumed(const tree_t *self)
+{
+    return stage_input(&self->knn_stage, "codes") != NULL;
+}
+
+static void give_inputs(const tree_t *self, task_cutter_t *cutter)
+{
+    const sha256_t *order = stage_input(&self->knn_stage, "order");
+    const sha256_t *codes = stage_input(&self->knn_stage, "codes");
+    task_cutter_input(cutter, "plan", &self->step->checkpoint.plan_sha);
+    if (order != NULL && codes != NULL) {
+        task_cutter_input(cutter, "order", order);
+        task_cutter_input(cutter, "codes", codes);
+    }
+}
+
 static int ask(tree_t *self, const boruvka_queries_t *queries, advance_output_t *out,
                error_t *error)
 {
@@ -321,17 +339,12 @@ static int ask(tree_t *self, const boruvka_queries_t *queries, advance_output_t 
         return code;
     self->round++;
     self->searched += queries->count;
-    const sha256_t *order = stage_input(&self->knn_stage, "order");
-    const sha256_t *codes = stage_input(&self->knn_stage, "codes");
-    task_cutter_init(&cutter, TASK_REACH, codes != NULL ? CODED_QUERY_PAIRS_A_TASK : PAIRS_A_TASK,
+    task_cutter_init(&cutter, TASK_REACH,
+                     is_presumed(self) ? CODED_QUERY_PAIRS_A_TASK : PAIRS_A_TASK,
                      QUERIES_A_SEGMENT);
     cut_queries(&self->step->checkpoint.plan, queries, &cutter);
-    task_cutter_input(&cutter, "plan", &self->step->checkpoint.plan_sha);
     task_cutter_input(&cutter, "reach_in", &reach_in);
-    if (order != NULL && codes != NULL) {
-        task_cutter_input(&cutter, "order", order);
-        task_cutter_input(&cutter, "codes", codes);
-    }
+    give_inputs(self, &cutter);
     columns_writer_t *writer = write_state(self);
     snprintf(out->phase, sizeof out->phase, "tree, round %u", self->round);
     code = checkpoint_leave(self->step->input, &cutter, &writer, out, error);
@@ -349,24 +362,55 @@ static void report_search(tree_t *self)
     step_report(self->step, "neighbours", json_integer(self->neighbours.lists.k));
 }
 
+static int cut_forest(step_t *self, edge_t *forest, size_t count, advance_output_t *out,
+                      error_t *error)
+{
+    if (self->input->spec->algorithm == ALGORITHM_AGGLOMERATIVE) /* single linkage */
+        return agglomerative_after_tree(self, forest, count, out, error);
+    return tree_cut(self, forest, count, out, error);
+}
+
 static int cut_tree(tree_t *self, advance_output_t *out, error_t *error)
 {
     boruvka_state_t state = boruvka_state(self->boruvka);
-    if (self->step->input->spec->algorithm == ALGORITHM_AGGLOMERATIVE) /* single linkage */
-        return agglomerative_after_tree(self->step, state.forest, state.forest_count, out, error);
+    if (self->step->input->spec->algorithm != ALGORITHM_AGGLOMERATIVE)
+        report_search(self);
+    return cut_forest(self->step, state.forest, state.forest_count, out, error);
+}
+
+/* The tree of what is known goes to those who compare it with what is not. */
+static int verify_tree(tree_t *self, advance_output_t *out, error_t *error)
+{
+    boruvka_state_t state = boruvka_state(self->boruvka);
+    const presumed_t presumed = {&self->neighbours.lists, &state};
+    task_cutter_t cutter;
+    size_t rows;
+    int code = verifying_cut(self->step, &presumed, &cutter, &rows, error);
+    if (code != OK || rows == 0)
+        return code != OK ? code : cut_tree(self, out, error);
+    self->searched += rows;
     report_search(self);
-    return tree_cut(self->step, state.forest, state.forest_count, out, error);
+    give_inputs(self, &cutter);
+    columns_writer_t *writer = checkpoint_writer(&self->step->checkpoint, "state");
+    if (writer != NULL && !put_edges(writer, "forest", state.forest, state.forest_count))
+        columns_writer_destroy(&writer);
+    snprintf(out->phase, sizeof out->phase, "tree, all pairs");
+    return checkpoint_leave(self->step->input, &cutter, &writer, out, error);
 }
 
 static int grow_tree(tree_t *self, advance_output_t *out, error_t *error)
 {
+    if (is_presumed(self))
+        boruvka_presume(self->boruvka);
     int code = boruvka_run(self->boruvka, self->step->input->stop, error);
     if (code != OK)
         return code;
     if (self->round == 0)
         self->certified = boruvka_state(self->boruvka).forest_count;
     boruvka_queries_t queries = boruvka_queries(self->boruvka);
-    return queries.count > 0 ? ask(self, &queries, out, error) : cut_tree(self, out, error);
+    if (queries.count > 0)
+        return ask(self, &queries, out, error);
+    return is_presumed(self) ? verify_tree(self, out, error) : cut_tree(self, out, error);
 }
 
 static void tree_clear(tree_t *self, int owns_stage)
@@ -462,6 +506,8 @@ static int read_tree(tree_t *self, error_t *error)
                         self->knn_results, job_spec_min_samples(step->input->spec), error);
     if (code == OK)
         code = restore_boruvka(self, error);
+    if (code == OK && is_presumed(self))
+        boruvka_presume(self->boruvka);
     return code == OK ? boruvka_run(self->boruvka, step->input->stop, error) : code;
 }
 
@@ -485,5 +531,19 @@ int hdbscan_after_reach(step_t *self, advance_output_t *out, error_t *error)
     if (code == OK)
         code = grow_tree(&tree, out, error);
     tree_clear(&tree, 1);
+    return code;
+}
+
+int hdbscan_after_verify(step_t *self, advance_output_t *out, error_t *error)
+{
+    edge_t *forest = NULL;
+    size_t count = 0;
+    int code =
+        get_edges(&self->checkpoint.payload, "forest", SIZE_MAX, &forest, &count, error);
+    if (code == OK)
+        code = verifying_fold(self, &forest, &count, error);
+    if (code == OK)
+        code = cut_forest(self, forest, count, out, error);
+    free(forest);
     return code;
 }

@@ -4,7 +4,7 @@
 #define STAGE4_COORDINATOR_MERGE_HIERARCHY_H
 
 #include "coordinator/merge/clustering.h"
-#include "coordinator/merge/edge.h"
+#include "common/graph/edge.h"
 #include "coordinator/merge/selection.h"
 
 typedef struct {

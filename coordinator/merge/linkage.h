@@ -9,7 +9,7 @@
 #define STAGE4_COORDINATOR_MERGE_LINKAGE_H
 
 #include "common/error.h"
-#include "coordinator/merge/edge.h"
+#include "common/graph/edge.h"
 #include "proto/job_spec.h"
 
 typedef struct {

@@ -4,7 +4,7 @@
  * They are the end of the algorithm `pairs` (clusters: what is connected) and the base of average
  * linkage over a sparse matrix. */
 #include "coordinator/merge/coding.h"
-#include "coordinator/merge/disjoint_set.h"
+#include "common/graph/disjoint_set.h"
 #include "coordinator/merge/pair_table.h"
 #include "coordinator/merge/steps.h"
 

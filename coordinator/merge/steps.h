@@ -7,7 +7,7 @@
 
 #include "coordinator/merge/checkpoint.h"
 #include "coordinator/merge/clustering.h"
-#include "coordinator/merge/edge.h"
+#include "common/graph/edge.h"
 
 typedef struct {
     const advance_input_t *input;
@@ -25,6 +25,7 @@ int hdbscan_after_encode(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_near(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_knn(step_t *self, advance_output_t *out, error_t *error);
 int hdbscan_after_reach(step_t *self, advance_output_t *out, error_t *error);
+int hdbscan_after_verify(step_t *self, advance_output_t *out, error_t *error);
 /* tree_cut.c: clusters of a spanning forest, which is sorted on return, and then summaries. */
 int tree_cut(step_t *self, edge_t *forest, size_t count, advance_output_t *out, error_t *error);
 /* probing.c */

@@ -1,6 +1,6 @@
 #include "coordinator/merge/validity.h"
 
-#include "coordinator/merge/disjoint_set.h"
+#include "common/graph/disjoint_set.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #define STAGE4_COORDINATOR_MERGE_VALIDITY_H
 
 #include "coordinator/merge/clustering.h"
-#include "coordinator/merge/edge.h"
+#include "common/graph/edge.h"
 #include "proto/job_spec.h"
 
 /* Of each cluster: 1 - sparseness / separation. Sparseness is the least weight at which its members

@@ -148,9 +148,12 @@ static int fill(code_sweep_t *self, tile_t *tile, error_t *error)
     if (code)
         return code;
     for (size_t i = 0; i < columns->count; i++) {
+        const code_visitor_t *visitor = self->visitor;
         side_t side;
         want(self, columns, i,
-             self->visitor->column_wants(self->visitor->context, columns->place[i]), &side);
+             visitor->column_wants ? visitor->column_wants(visitor->context, columns->place[i])
+                                   : CODE_WANTS_NONE,
+             &side);
         tile->limit[i] = side.limit;
         tile->reach[i] = side.reach;
         tile->start[i] = start_of(self, columns, i);
@@ -169,6 +172,7 @@ typedef struct {
     code_sweep_t *self;
     uint32_t thread;
     int visited; /* the limits below may be old */
+    int idle;    /* nobody wants anything */
     int32_t limit[ITEM_ROWS];
     int32_t start[ITEM_ROWS];
     size_t count;
@@ -251,8 +255,10 @@ static void compare_panel(batch_t *batch, const int8_rows_t *rows, size_t begin,
 static void renew_limits(batch_t *batch, size_t begin, size_t end)
 {
     code_sweep_t *self = batch->self;
+    batch->idle = self->visitor->column_wants == NULL;
     for (size_t row = begin; row < end; row++) {
         float wants = self->visitor->row_wants(self->visitor->context, row);
+        batch->idle &= wants < 0;
         if (wants != self->side[row].wants)
             want(self, self->rows, row, wants, &self->side[row]);
         batch->limit[row - begin] = self->side[row].limit;
@@ -279,6 +285,8 @@ static void compare(code_sweep_t *self, size_t begin, size_t end, uint32_t threa
             continue;
         if (batch.visited)
             renew_limits(&batch, begin, end);
+        if (batch.idle)
+            break;
         compare_panel(&batch, &rows, begin, first);
         if (batch.count >= PAIRS_WORTH_A_VISIT)
             flush(&batch);
@@ -321,8 +329,12 @@ int code_sweep_run(code_sweep_t *self, const coded_t *rows, const band_t *bands,
     while (!self->next_code && self->tiles[current].columns.count) {
         self->tile = &self->tiles[current];
         self->next = &self->tiles[!current];
+        int code = visitor->begin ? visitor->begin(visitor->context, &self->tile->columns, error)
+                                  : OK;
+        if (code)
+            return code;
         pool_run(compute_pool(self->state->context->compute), items, run_item, self);
-        int code = task_state_check_stop(self->state, error);
+        code = task_state_check_stop(self->state, error);
         if (code)
             return code;
         current = !current;

@@ -26,10 +26,13 @@ typedef struct {
     /* Sets place and count (0: no more) of the next tile; coded_read is called for it after that.
      * Not concurrent with itself, but with visit. */
     void (*next)(void *context, coded_t *tile);
+    /* May be NULL. Before a tile's pairs are compared, while nobody works: rows are asked again what
+     * they want of it. */
+    int (*begin)(void *context, const coded_t *tile, error_t *error);
     /* The largest canonical distance that a row, or a column of that place, still wants: INFINITY
      * everything, CODE_WANTS_NONE nothing. They may fall while others are visited; an older one
      * only takes longer. A row is asked after by the thread that visits it next, a column once,
-     * after `next`. */
+     * after `next`; column_wants NULL: columns want nothing. */
     float (*row_wants)(void *context, size_t row);
     float (*column_wants)(void *context, uint32_t place);
     /* Is the pair wanted at all? Asked before its whole codes are compared. NULL: yes. */

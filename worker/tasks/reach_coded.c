@@ -55,13 +55,6 @@ static float row_wants(void *context, size_t row)
     return ((const coded_search_t *)context)->reach->best[row];
 }
 
-static float column_wants(void *context, uint32_t place)
-{
-    (void)context;
-    (void)place;
-    return CODE_WANTS_NONE;
-}
-
 static int may_want(void *context, size_t row, const coded_t *tile, size_t column)
 {
     const reach_t *reach = ((const coded_search_t *)context)->reach;
@@ -165,7 +158,11 @@ static int coded_block(void *search, error_t *error)
 {
     coded_search_t *self = search;
     reach_t *reach = self->reach;
-    const code_visitor_t visitor = {next, row_wants, column_wants, may_want, visit, self};
+    const code_visitor_t visitor = {.next = next,
+                                    .row_wants = row_wants,
+                                    .may_want = may_want,
+                                    .visit = visit,
+                                    .context = self};
     double farthest = 0;
     self->rows.count = reach->count;
     for (size_t i = 0; i < reach->count; i++)

@@ -15,6 +15,7 @@ static const task_kind_fn KINDS[TASK_KIND_COUNT] = {
     [TASK_LINKAGE] = task_linkage,
     [TASK_PAIRS] = task_pairs,
     [TASK_NEAR] = task_near,
+    [TASK_VERIFY] = task_verify,
 };
 
 static int open_plan(task_state_t *state, error_t *error)

@@ -16,7 +16,7 @@ typedef struct {
 } task_state_t;
 
 /* One file a kind: knn.c, reach.c, seed.c, assign.c, summarise.c, silhouette.c, rotate.c, encode.c,
- * linkage.c, pairs.c, near.c. */
+ * linkage.c, pairs.c, near.c, verify.c. */
 typedef int (*task_kind_fn)(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_knn(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_reach(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
@@ -31,6 +31,7 @@ int task_encode(task_state_t *state, uint8_t **payload, size_t *length, error_t 
 int task_pairs(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_linkage(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_near(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
+int task_verify(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 /* knn.c and reach.c give these their work when the task has codes. */
 int task_knn_coded(task_state_t *state, size_t k, uint8_t **payload, size_t *length,
                    error_t *error);

@@ -1,4 +1,4 @@
-#include "coordinator/merge/edge.h"
+#include "common/graph/edge.h"
 
 #include <stdlib.h>
 

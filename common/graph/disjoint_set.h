@@ -1,7 +1,7 @@
 /* disjoint_set.h - which slots are connected: union-find whose representative is the smallest
  * slot of a set, so that it depends on the set alone and not on the order of the unions. */
-#ifndef STAGE4_COORDINATOR_MERGE_DISJOINT_SET_H
-#define STAGE4_COORDINATOR_MERGE_DISJOINT_SET_H
+#ifndef STAGE4_COMMON_GRAPH_DISJOINT_SET_H
+#define STAGE4_COMMON_GRAPH_DISJOINT_SET_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "coordinator/merge/disjoint_set.h"
+#include "common/graph/disjoint_set.h"
 
 void disjoint_set_init(uint32_t *parent, uint32_t count)
 {

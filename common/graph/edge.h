@@ -2,8 +2,8 @@
  *
  * (weight, smaller slot, larger slot) differ for any two edges, so the minimum spanning tree is
  * unique (docs/algorithms.md, 4). Weights are d2 = max(core_a, core_b, dist2(a, b)). */
-#ifndef STAGE4_COORDINATOR_MERGE_EDGE_H
-#define STAGE4_COORDINATOR_MERGE_EDGE_H
+#ifndef STAGE4_COMMON_GRAPH_EDGE_H
+#define STAGE4_COMMON_GRAPH_EDGE_H
 
 #include <math.h>
 #include <stddef.h>
