@@ -49,7 +49,7 @@
  *                  and of all pairs it met has and the tree has not
  * kind "tree"      input of `verify`: the lightest forest of all known edges, sorted by (weight, a,
  *                  b): a u32[E] < b u32[E], weight f32[E]; core f32[n]; bound f32[n]: an edge of a
- *                  slot that is not known weighs no less, INFINITY when all are known
+ *                  slot that is in no list weighs no less, INFINITY when all are in one
  * kind "seeds"     result of a `seed` task, for each partition of it in order: centre_slot u32[]
  * kind "centres"   centre f32[K*d] for all partitions together, centre_begin u32[P+1]
  * kind "assign"    result of an `assign` task: label u32[q] (centre number within its partition),

@@ -33,6 +33,7 @@ struct boruvka {
     edge_t *bound;           /* by slot */
     edge_t *forest;
     size_t forest_count;
+    size_t certified_count;
     edge_t *found;
     size_t found_count;
     size_t found_capacity;
@@ -70,14 +71,30 @@ static edge_t list_bound(const neighbour_lists_t *lists, uint32_t i, uint32_t ot
     return i < last ? (edge_t){weight, i, last} : (edge_t){weight, last, UINT32_MAX};
 }
 
+/* Slots of one partition of that size. A row without a core distance has no edges at all. */
+static edge_t first_bound(const neighbour_lists_t *lists, uint32_t i, uint32_t size)
+{
+    return isinf(lists->core[i]) ? edge_none() : list_bound(lists, i, size - 1);
+}
+
 static void init_bounds(boruvka_t *self)
 {
     const neighbour_lists_t *lists = &self->lists;
     for (uint32_t p = 0; p < lists->partition_count; p++) {
         uint32_t begin = lists->partition_begin[p], end = lists->partition_begin[p + 1];
         for (uint32_t i = begin; i < end; i++)
-            self->bound[i] =
-                isinf(lists->core[i]) ? edge_none() : list_bound(lists, i, end - begin - 1);
+            self->bound[i] = first_bound(lists, i, end - begin);
+    }
+}
+
+void boruvka_list_bounds(const neighbour_lists_t *lists, float *weight)
+{
+    for (uint32_t p = 0; p < lists->partition_count; p++) {
+        uint32_t begin = lists->partition_begin[p], end = lists->partition_begin[p + 1];
+        for (uint32_t i = begin; i < end; i++) {
+            edge_t bound = first_bound(lists, i, end - begin);
+            weight[i] = bound.weight > 0 ? bound.weight : 0;
+        }
     }
 }
 
@@ -411,6 +428,7 @@ static int pass(boruvka_t *self, void (*find)(boruvka_t *), const atomic_int *st
 int boruvka_run(boruvka_t *self, const atomic_int *stop, error_t *error)
 {
     int code = pass(self, find_best, stop, error);
+    self->certified_count = self->forest_count;
     if (code == OK && self->presuming)
         code = pass(self, trust_known, stop, error);
     if (code != OK)
@@ -451,6 +469,8 @@ int boruvka_learn(boruvka_t *self, size_t query, const edge_t *edge, error_t *er
         self->bound[slot] = *edge;
     return OK;
 }
+
+size_t boruvka_certified(const boruvka_t *self) { return self->certified_count; }
 
 boruvka_state_t boruvka_state(const boruvka_t *self)
 {

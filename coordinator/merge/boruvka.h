@@ -58,6 +58,13 @@ int boruvka_run(boruvka_t *self, const atomic_int *stop, error_t *error);
  * their rows at a time, so that in the end what is apart is apart in truth. */
 void boruvka_presume(boruvka_t *self);
 
+/* By slot: an edge that is in no list weighs at least that, wherever it leads; INFINITY when there
+ * is none. (What a search teaches is about edges out of the component it was made for.) */
+void boruvka_list_bounds(const neighbour_lists_t *lists, float *weight);
+
+/* Edges of the forest that were certified when boruvka_run ran last, before any was presumed. */
+size_t boruvka_certified(const boruvka_t *self);
+
 /* After boruvka_run: the rows that must search, ascending, each with the weight above which
  * nothing matters to its component. count 0: the forest is whole. Borrowed, until the next call. */
 typedef struct {

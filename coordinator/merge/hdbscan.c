@@ -382,14 +382,15 @@ static int cut_tree(tree_t *self, advance_output_t *out, error_t *error)
 static int verify_tree(tree_t *self, advance_output_t *out, error_t *error)
 {
     boruvka_state_t state = boruvka_state(self->boruvka);
-    const presumed_t presumed = {&self->neighbours.lists, &state};
+    const presumed_t presumed = {&self->neighbours.lists, state.forest, state.forest_count};
     task_cutter_t cutter;
     size_t rows;
     int code = verifying_cut(self->step, &presumed, &cutter, &rows, error);
     if (code != OK || rows == 0)
         return code != OK ? code : cut_tree(self, out, error);
     self->searched += rows;
-    report_search(self);
+    if (self->step->input->spec->algorithm != ALGORITHM_AGGLOMERATIVE)
+        report_search(self);
     give_inputs(self, &cutter);
     columns_writer_t *writer = checkpoint_writer(&self->step->checkpoint, "state");
     if (writer != NULL && !put_edges(writer, "forest", state.forest, state.forest_count))
@@ -406,7 +407,7 @@ static int grow_tree(tree_t *self, advance_output_t *out, error_t *error)
     if (code != OK)
         return code;
     if (self->round == 0)
-        self->certified = boruvka_state(self->boruvka).forest_count;
+        self->certified = boruvka_certified(self->boruvka);
     boruvka_queries_t queries = boruvka_queries(self->boruvka);
     if (queries.count > 0)
         return ask(self, &queries, out, error);

@@ -24,19 +24,18 @@ typedef struct {
 
 static int prepare(verifying_t *self, error_t *error)
 {
-    const boruvka_state_t *state = self->tree->state;
+    size_t count = self->tree->count;
     uint32_t n = self->tree->lists->count;
-    self->edges = malloc((state->forest_count + 1) * sizeof *self->edges);
+    self->edges = malloc((count + 1) * sizeof *self->edges);
     self->begin = malloc(((size_t)n + 1) * sizeof *self->begin);
     self->heaviest = malloc(((size_t)n + 1) * sizeof *self->heaviest);
     self->bound = malloc(((size_t)n + 1) * sizeof *self->bound);
     if (self->edges == NULL || self->begin == NULL || self->heaviest == NULL || self->bound == NULL)
         return error_set(error, ERR_MEMORY, "out of memory for a tree of %u rows", n);
-    memcpy(self->edges, state->forest, state->forest_count * sizeof *self->edges);
-    edge_sort(self->edges, state->forest_count);
-    for (uint32_t i = 0; i < n; i++)
-        self->bound[i] = state->bound[i].weight > 0 ? state->bound[i].weight : 0;
-    int code = bottleneck_new(n, self->edges, state->forest_count, &self->ways, error);
+    memcpy(self->edges, self->tree->edges, count * sizeof *self->edges);
+    edge_sort(self->edges, count);
+    boruvka_list_bounds(self->tree->lists, self->bound);
+    int code = bottleneck_new(n, self->edges, count, &self->ways, error);
     if (code == OK)
         bottleneck_before(self->ways, self->begin, self->heaviest);
     return code;
@@ -53,7 +52,7 @@ static void clear(verifying_t *self)
 
 /* ---- tasks ---- */
 
-/* Unknown edges of the slot at that position weigh no less. */
+/* Unlisted edges of the slot at that position weigh no less. */
 static float least_at(const verifying_t *self, uint32_t position)
 {
     uint32_t slot = bottleneck_order(self->ways)[position];
@@ -109,7 +108,7 @@ static void cut_all(const verifying_t *self, task_cutter_t *cutter, size_t *rows
 
 static int save_tree(const verifying_t *self, sha256_t *out, error_t *error)
 {
-    size_t count = self->tree->state->forest_count, n = self->tree->lists->count;
+    size_t count = self->tree->count, n = self->tree->lists->count;
     columns_writer_t *writer = columns_writer_new("tree");
     uint32_t *a = columns_make(writer, "a", COLUMN_U32, count);
     for (size_t i = 0; a != NULL && i < count; i++)

@@ -11,7 +11,8 @@
 /* The tree that boruvka_presume has grown, over these lists. */
 typedef struct {
     const neighbour_lists_t *lists;
-    const boruvka_state_t *state;
+    const edge_t *edges; /* in no order */
+    size_t count;
 } presumed_t;
 
 /* Cuts the tasks and adds the input "tree". *rows: how many slots search, 0 when the tree is the
@@ -19,7 +20,8 @@ typedef struct {
 int verifying_cut(const step_t *self, const presumed_t *tree, task_cutter_t *cutter, size_t *rows,
                   error_t *error);
 
-/* Takes what the stage's tasks found into the tree's edges, malloc'd: *edges grows by it. */
+/* Makes the tree's edges (malloc'd; what is returned is another array) the lightest with what the
+ * stage's tasks found. */
 int verifying_fold(const step_t *self, edge_t **edges, size_t *count, error_t *error);
 
 #endif

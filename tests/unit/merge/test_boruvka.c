@@ -1,3 +1,4 @@
+#include "common/graph/lightest.h"
 #include "tests/unit/merge/geometry.h"
 
 #include <setjmp.h>
@@ -27,13 +28,15 @@ static void answer_queries(const geometry_t *geometry, const float *core, boruvk
 }
 
 /* Through a state and back, as the coordinator does between two rounds. */
-static void lay_down_and_take_up(const neighbour_lists_t *lists, boruvka_t **tree)
+static void lay_down_and_take_up(const neighbour_lists_t *lists, boruvka_t **tree, int presume)
 {
     boruvka_state_t state = boruvka_state(*tree);
     boruvka_t *again = NULL;
     assert_int_equal(boruvka_new(lists, &state, &again, NULL), OK);
     boruvka_destroy(tree);
     *tree = again;
+    if (presume)
+        boruvka_presume(*tree);
     assert_int_equal(boruvka_run(*tree, NULL, NULL), OK);
 }
 
@@ -49,7 +52,7 @@ static grown_t grow(const geometry_t *geometry, uint32_t k, uint32_t min_samples
     while (boruvka_queries(tree).count > 0) {
         assert_true(out.rounds++ < ROUND_LIMIT);
         if (restart)
-            lay_down_and_take_up(&lists.lists, &tree);
+            lay_down_and_take_up(&lists.lists, &tree, 0);
         out.searched += boruvka_queries(tree).count;
         answer_queries(geometry, lists.core, tree);
         assert_int_equal(boruvka_run(tree, NULL, NULL), OK);
@@ -292,6 +295,102 @@ static void a_list_that_ends_at_its_radius_is_searched_beyond(void **state)
     }
 }
 
+/* ---- trees of what is known ---- */
+
+/* All pairs that the lists say nothing of: what is in none weighs at least the bounds of both. */
+static void add_unknown(const geometry_t *geometry, const neighbour_lists_t *lists,
+                        edge_pile_t *pile)
+{
+    float *bound = malloc(geometry->count * sizeof *bound);
+    boruvka_list_bounds(lists, bound);
+    for (uint32_t i = 0; i < geometry->count; i++)
+        for (uint32_t j = i + 1; j < geometry->count; j++) {
+            edge_t edge = geometry_edge(geometry, lists->core, i, j);
+            if (edge.weight < INFINITY && edge.weight >= bound[i] && edge.weight >= bound[j])
+                assert_int_equal(edge_pile_add(pile, &edge, NULL), OK);
+        }
+    free(bound);
+}
+
+/* The presumed tree joins all that can be joined, and with what is unknown it has the one tree in
+ * it. Returns the rows that searched. */
+static size_t check_presumed(const geometry_t *geometry, uint32_t k, uint32_t min_samples,
+                             int restart)
+{
+    geometry_lists_t lists =
+        geometry_lists_within(geometry, k, min_samples, (k + min_samples) % 3 == 0);
+    boruvka_t *tree = NULL;
+    size_t searched = 0, count, rounds = 0;
+    edge_pile_t pile;
+    assert_int_equal(boruvka_new(&lists.lists, NULL, &tree, NULL), OK);
+    boruvka_presume(tree);
+    assert_int_equal(boruvka_run(tree, NULL, NULL), OK);
+    while (boruvka_queries(tree).count > 0) {
+        assert_true(rounds++ < ROUND_LIMIT);
+        searched += boruvka_queries(tree).count;
+        if (restart) {
+            count = boruvka_queries(tree).count;
+            lay_down_and_take_up(&lists.lists, &tree, 1);
+            assert_int_equal(boruvka_queries(tree).count, count);
+        }
+        answer_queries(geometry, lists.core, tree);
+        assert_int_equal(boruvka_run(tree, NULL, NULL), OK);
+    }
+    boruvka_state_t state = boruvka_state(tree);
+    edge_t *expected = geometry_forest(geometry, lists.core, &count);
+    assert_int_equal(state.forest_count, count);
+    edge_pile_init(&pile, geometry->count);
+    for (size_t i = 0; i < state.forest_count; i++)
+        assert_int_equal(edge_pile_add(&pile, &state.forest[i], NULL), OK);
+    add_unknown(geometry, &lists.lists, &pile);
+    assert_int_equal(edge_pile_reduce(&pile, NULL), OK);
+    assert_int_equal(pile.count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(edge_compare(&pile.edges[i], &expected[i]), 0);
+    edge_pile_clear(&pile);
+    free(expected);
+    boruvka_destroy(&tree);
+    geometry_lists_clear(&lists);
+    return searched;
+}
+
+static void a_presumed_tree_lacks_nothing_that_is_known(void **state)
+{
+    (void)state;
+    random_t random = {12};
+    size_t searched = 0;
+    for (int i = 0; i < 400; i++) {
+        uint32_t count = 4 + random_below(&random, 60), k = 1 + random_below(&random, 5);
+        geometry_t geometry = geometry_grid(&random, count, 1 + random_below(&random, 3),
+                                            2 + random_below(&random, 30), 1);
+        if (i % 3)
+            geometry_divide(&geometry, &random, 2 + random_below(&random, 4));
+        if (i % 2)
+            geometry_window(&geometry, random_below(&random, 5));
+        searched += check_presumed(&geometry, k, 1 + random_below(&random, k + 1), i % 4 > 1);
+        geometry_clear(&geometry);
+    }
+    assert_true(searched > 500);
+}
+
+/* Of large groups some rows search at a time: all of them only where nothing is to be found. */
+static void some_rows_of_a_large_component_search(void **state)
+{
+    (void)state;
+    for (int apart = 0; apart < 2; apart++) {
+        geometry_t geometry = geometry_new(600);
+        for (uint32_t i = 0; i < 600; i++)
+            for (uint32_t j = i + 1; j < 600; j++)
+                if (i / 300 == j / 300)
+                    geometry_set(&geometry, i, j, 1 + (float)((i * j) % 7));
+                else if (!apart)
+                    geometry_set(&geometry, i, j, 100);
+        size_t searched = check_presumed(&geometry, 4, 2, 0);
+        assert_int_equal(searched, apart ? 300 : 60);
+        geometry_clear(&geometry);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +405,8 @@ int main(void)
         cmocka_unit_test(a_stored_forest_with_a_circle_is_refused),
         cmocka_unit_test(a_list_that_ends_at_its_radius_is_searched_beyond),
         cmocka_unit_test(a_stop_is_heeded),
+        cmocka_unit_test(a_presumed_tree_lacks_nothing_that_is_known),
+        cmocka_unit_test(some_rows_of_a_large_component_search),
     };
     return cmocka_run_group_tests_name("boruvka", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Jobs with enough pairs for codes: the stages come, their state is the same twice, and results that
  * cannot be used name their task. That the answer is the plain one: tests/unit/tasks/test_coded.c. */
+#include "common/graph/edge.h"
 #include "tests/lib/inline_cluster.h"
 #include "unit/merge/made_set.h"
 
@@ -88,6 +89,7 @@ static void a_large_job_goes_by_codes(void **state)
     assert_int_equal(self->cluster.kinds[TASK_ENCODE], 1);
     assert_int_equal(self->cluster.kinds[TASK_NEAR], 1);
     assert_int_equal(self->cluster.kinds[TASK_KNN], 1);
+    assert_int_equal(self->cluster.kinds[TASK_VERIFY], 1);
     assert_int_equal(self->cluster.cluster_count, GROUPS);
 }
 
@@ -109,9 +111,10 @@ static void spoil(inline_cluster_t *cluster, const stage_t *stage, sha256_t *res
 
 static void a_result_that_is_not_there_names_its_task(void **state)
 {
-    static const task_kind_t KINDS[] = {TASK_ROTATE, TASK_ENCODE, TASK_NEAR, TASK_KNN};
+    static const task_kind_t KINDS[] = {TASK_ROTATE, TASK_ENCODE, TASK_NEAR, TASK_KNN,
+                                         TASK_VERIFY};
     fixture_t *self = *state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
         self->cluster.hook = spoil;
         self->cluster.hook_context = (void *)(uintptr_t)&KINDS[i];
         assert_int_equal(run(self), ERR_NOT_FOUND);
@@ -131,6 +134,7 @@ static void swap(inline_cluster_t *cluster, const stage_t *stage, sha256_t *resu
     columns_writer_t *writer = columns_writer_new(stage->kind == TASK_ROTATE   ? "rotation"
                                                   : stage->kind == TASK_ENCODE ? "coded"
                                                   : stage->kind == TASK_NEAR   ? "bounds"
+                                                  : stage->kind == TASK_VERIFY ? "edges"
                                                                                : "knn_part");
     assert_int_equal(columns_writer_finish(&writer, &bytes, &length, NULL), OK);
     assert_int_equal(spool_put(cluster->spool, INLINE_JOB, bytes, length, &results[0], NULL), OK);
@@ -139,9 +143,9 @@ static void swap(inline_cluster_t *cluster, const stage_t *stage, sha256_t *resu
 
 static void a_result_without_its_columns_names_its_task(void **state)
 {
-    static const char *const NAMES[] = {"rotate", "encode", "near", "knn"};
+    static const char *const NAMES[] = {"rotate", "encode", "near", "knn", "verify"};
     fixture_t *self = *state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         self->cluster.hook = swap;
         self->cluster.hook_context = (void *)(uintptr_t)NAMES[i];
         assert_int_equal(run(self), ERR_NOT_FOUND);
@@ -240,6 +244,38 @@ static void parts_that_cannot_be_true_are_refused(void **state)
     }
 }
 
+/* An edge that cannot be one, as all that the first task found. */
+static void put_edge(inline_cluster_t *cluster, const stage_t *stage, sha256_t *results)
+{
+    const edge_t *edge = cluster->hook_context;
+    uint8_t *bytes;
+    size_t length;
+    if (stage->kind != TASK_VERIFY)
+        return;
+    columns_writer_t *writer = columns_writer_new("edges");
+    columns_put(writer, "a", COLUMN_U32, &edge->a, 1);
+    columns_put(writer, "b", COLUMN_U32, &edge->b, 1);
+    columns_put(writer, "weight", COLUMN_F32, &edge->weight, 1);
+    assert_int_equal(columns_writer_finish(&writer, &bytes, &length, NULL), OK);
+    assert_int_equal(spool_put(cluster->spool, INLINE_JOB, bytes, length, &results[0], NULL), OK);
+    free(bytes);
+}
+
+static void edges_that_cannot_be_true_are_refused(void **state)
+{
+    static const edge_t WRONG[] = {
+        {1, 7, 7}, {1, 8, 7}, {1, 0, ITEMS}, {-1, 0, 1}, {INFINITY, 0, 1}, {NAN, 0, 1},
+    };
+    fixture_t *self = *state;
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
+        self->cluster.hook = put_edge;
+        self->cluster.hook_context = (void *)(uintptr_t)&WRONG[i];
+        assert_int_equal(run(self), ERR_NOT_FOUND);
+        assert_string_equal(self->error.field, "task:0");
+        inline_cluster_clear(&self->cluster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_result_without_its_columns_names_its_task, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(parts_that_cannot_be_true_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(edges_that_cannot_be_true_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
