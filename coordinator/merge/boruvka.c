@@ -20,12 +20,12 @@ typedef struct {
 
 struct boruvka {
     neighbour_lists_t lists;
-    uint32_t *parent;        /* union-find; flat (parent[i] is the root) after every pass */
-    edge_t *best;            /* by root: its lightest known outgoing edge */
-    uint8_t *certified;      /* by root */
-    uint32_t *blocking;      /* by root: rows that stand in its way; 0 when it need not search */
-    uint32_t *skipped;       /* by root: of these, since one searched */
-    uint32_t *size;          /* by root, where edges are presumed */
+    uint32_t *parent;   /* union-find; flat (parent[i] is the root) after every pass */
+    edge_t *best;       /* by root: its lightest known outgoing edge */
+    uint8_t *certified; /* by root */
+    uint32_t *blocking; /* by root: rows that stand in its way; 0 when it need not search */
+    uint32_t *skipped;  /* by root: of these, since one searched */
+    uint32_t *size;     /* by root, where edges are presumed */
     int presuming;
     contender_t *contenders; /* scratch: the roots of one partition that are not certified */
     uint32_t *partition_of;  /* by slot */

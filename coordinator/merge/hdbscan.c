@@ -539,8 +539,7 @@ int hdbscan_after_verify(step_t *self, advance_output_t *out, error_t *error)
 {
     edge_t *forest = NULL;
     size_t count = 0;
-    int code =
-        get_edges(&self->checkpoint.payload, "forest", SIZE_MAX, &forest, &count, error);
+    int code = get_edges(&self->checkpoint.payload, "forest", SIZE_MAX, &forest, &count, error);
     if (code == OK)
         code = verifying_fold(self, &forest, &count, error);
     if (code == OK)

@@ -22,7 +22,8 @@
 #define DIRECT_PAIRS 5e7
 #define DIRECT_ROWS_MIN 256u
 #define DIRECT_BLOCK_ROWS 2048u
-#define PHASE_LIMIT 5
+#define VERIFY_BLOCK_ROWS 8192u
+#define PHASE_LIMIT 6
 
 /* What the parts take in one phase. */
 typedef struct {
@@ -88,7 +89,10 @@ static size_t phases_of_hdbscan(const job_spec_t *spec, const memory_shape_t *sh
         (phase_t){8 * task.lists * k, n * (w + 28) + v + task.rows * a_row + 16 * task.lists * k};
     out[3] = (phase_t){n * (8 * k + 240), n * (w + 108) + v};
     out[4] = (phase_t){60 * n + m / 2, n * (w + 108) + v};
-    return 5;
+    out[5] = (phase_t){0, 0};
+    if (w > 0) /* the tree is verified */
+        out[5] = (phase_t){120 * n, n * (w + 160) + v + smaller(n, VERIFY_BLOCK_ROWS) * a_row};
+    return 6;
 }
 
 static size_t phases_of_kmeans(const job_spec_t *spec, const memory_shape_t *shape, phase_t *out)

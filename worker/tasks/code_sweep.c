@@ -329,8 +329,8 @@ int code_sweep_run(code_sweep_t *self, const coded_t *rows, const band_t *bands,
     while (!self->next_code && self->tiles[current].columns.count) {
         self->tile = &self->tiles[current];
         self->next = &self->tiles[!current];
-        int code = visitor->begin ? visitor->begin(visitor->context, &self->tile->columns, error)
-                                  : OK;
+        int code =
+            visitor->begin ? visitor->begin(visitor->context, &self->tile->columns, error) : OK;
         if (code)
             return code;
         pool_run(compute_pool(self->state->context->compute), items, run_item, self);

@@ -20,7 +20,7 @@ struct lighter {
     size_t first_count;
     const bottleneck_t *ways; /* of the first forest, or `renewed` */
     bottleneck_t *renewed;
-    int started;        /* the forest has the first one's edges */
+    int started; /* the forest has the first one's edges */
     edge_pile_t forest;
     finder_t *finders;
 };
@@ -111,8 +111,8 @@ int lighter_renew(lighter_t *self, error_t *error)
     if (code)
         return code;
     bottleneck_destroy(&self->renewed);
-    code = bottleneck_new(self->nodes, self->forest.edges, self->forest.count, &self->renewed,
-                          error);
+    code =
+        bottleneck_new(self->nodes, self->forest.edges, self->forest.count, &self->renewed, error);
     self->ways = self->renewed;
     return code;
 }

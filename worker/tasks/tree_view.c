@@ -17,8 +17,8 @@ static int read_edges(tree_view_t *self, error_t *error)
     if (!self->edges)
         return error_set(error, ERR_MEMORY, "no memory for %zu edges", count);
     for (size_t i = 0; i < count; i++)
-        self->edges[i] =
-            (edge_t){((const float *)weight)[i], ((const uint32_t *)a)[i], ((const uint32_t *)b)[i]};
+        self->edges[i] = (edge_t){((const float *)weight)[i], ((const uint32_t *)a)[i],
+                                  ((const uint32_t *)b)[i]};
     return OK;
 }
 

@@ -61,8 +61,8 @@ static uint32_t position_of(const verify_t *self, uint32_t slot)
 static int eligible(const verify_t *self, uint32_t slot)
 {
     uint32_t position = position_of(self, slot);
-    return tree_view_least(&self->tree, slot) <= self->most &&
-           position >= self->positions.begin && position < self->positions.end;
+    return tree_view_least(&self->tree, slot) <= self->most && position >= self->positions.begin &&
+           position < self->positions.end;
 }
 
 static void next(void *context, coded_t *tile)
@@ -171,8 +171,8 @@ static void visit(void *context, const coded_t *tile, const code_pair_t *pairs, 
         size_t some = count - done < MEASURED_AT_ONCE ? count - done : MEASURED_AT_ONCE;
         for (size_t i = 0; i < some; i++)
             index_rows[i] = tile->rows[pairs[done + i].column];
-        reader->code = task_state_find(self->state, index_rows, some, reader->room, columns,
-                                       &reader->error);
+        reader->code =
+            task_state_find(self->state, index_rows, some, reader->room, columns, &reader->error);
         if (!reader->code)
             measure(self, tile, pairs + done, columns, some, thread);
     }

@@ -86,10 +86,10 @@ static void ways_through_the_forest_are_the_lightest_of_all(void **state)
     }
 }
 
-static void parts_follow_each_other_by_their_smallest_node(void **state)
+static void the_larger_comes_first_and_parts_go_by_their_smallest_node(void **state)
 {
-    static const edge_t EDGES[] = {{1, 3, 4}, {2, 0, 2}, {3, 1, 5}};
-    static const uint32_t ORDER[] = {0, 2, 1, 5, 3, 4};
+    static const edge_t EDGES[] = {{1, 3, 4}, {2, 0, 4}, {3, 1, 5}};
+    static const uint32_t ORDER[] = {3, 4, 0, 1, 5, 2};
     bottleneck_t *ways = NULL;
     (void)state;
     assert_int_equal(bottleneck_new(6, EDGES, 3, &ways, NULL), OK);
@@ -147,7 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ways_through_the_forest_are_the_lightest_of_all),
-        cmocka_unit_test(parts_follow_each_other_by_their_smallest_node),
+        cmocka_unit_test(the_larger_comes_first_and_parts_go_by_their_smallest_node),
         cmocka_unit_test(what_is_no_forest_is_refused),
         cmocka_unit_test(a_pile_keeps_the_lightest_forest),
     };

@@ -111,8 +111,7 @@ static void spoil(inline_cluster_t *cluster, const stage_t *stage, sha256_t *res
 
 static void a_result_that_is_not_there_names_its_task(void **state)
 {
-    static const task_kind_t KINDS[] = {TASK_ROTATE, TASK_ENCODE, TASK_NEAR, TASK_KNN,
-                                         TASK_VERIFY};
+    static const task_kind_t KINDS[] = {TASK_ROTATE, TASK_ENCODE, TASK_NEAR, TASK_KNN, TASK_VERIFY};
     fixture_t *self = *state;
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
         self->cluster.hook = spoil;

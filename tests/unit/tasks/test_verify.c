@@ -87,7 +87,9 @@ static void join_parts(const fixture_t *self, truth_t *truth)
 static truth_t truth_of(const fixture_t *self, uint32_t k, int lists)
 {
     truth_t truth = {malloc((self->slots + 1) * sizeof(float)),
-                     malloc((self->slots + 1) * sizeof(float)), {0}, {0}};
+                     malloc((self->slots + 1) * sizeof(float)),
+                     {0},
+                     {0}};
     edge_pile_init(&truth.known, self->slots);
     edge_pile_init(&truth.all, self->slots);
     know_lists(self, k, &truth);
