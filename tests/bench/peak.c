@@ -73,6 +73,14 @@ static double vnni512(void)
     return timed(64, start);
 }
 
+static double avxvnni256(void)
+{
+    long left = ROUNDS;
+    double start = cpu_seconds();
+    LOOP("%{vex%} vpdpbusd", "ymm");
+    return timed(32, start);
+}
+
 /* Without vpdpbusd: int16 multiply-adds, the widest that cannot saturate. */
 static double madd256(void)
 {
@@ -91,9 +99,15 @@ static rate_fn float32_rate(void)
 
 static rate_fn int8_rate(void)
 {
-    const int8_kernel_t *const *kernels;
-    size_t count = int8_kernels(&kernels);
-    return count > 2 ? vnni512 : count > 1 ? madd256 : NULL;
+    static const struct {
+        const char *kernel;
+        rate_fn rate;
+    } RATES[] = {{"vnni", vnni512}, {"avxvnni", avxvnni256}, {"avx2", madd256}};
+    const char *kernel = int8_kernel_for(dist2_best()->name)->name;
+    for (size_t i = 0; i < sizeof RATES / sizeof *RATES; i++)
+        if (!strcmp(kernel, RATES[i].kernel))
+            return RATES[i].rate;
+    return NULL;
 }
 
 #else

@@ -2,6 +2,9 @@
 #include "worker/compute/int8.h"
 
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #define LANES 16
 
@@ -51,14 +54,6 @@ static void screen_scalar(const int8_rows_t *rows, const void *panel, const int8
 
 const int8_kernel_t int8_scalar = {"scalar", pack_scalar, screen_scalar, scores_scalar, dot_scalar};
 
-static const int8_kernel_t *const KERNELS[] = {
-    &int8_scalar,
-#if defined(__x86_64__)
-    &int8_avx2,
-    &int8_vnni,
-#endif
-};
-
 /* In int16 lanes, which INT8_WIDTH_LIMIT / LANES codes cannot overflow. */
 static int32_t sum_of(const int8_t *codes, size_t width)
 {
@@ -78,26 +73,60 @@ void int8_sums(const int8_rows_t *rows, int32_t *sum)
         sum[r] = sum_of(rows->codes + r * rows->stride, rows->width);
 }
 
-size_t int8_kernels(const int8_kernel_t *const **out)
-{
-    size_t count = 1;
 #if defined(__x86_64__)
+
+/* Leaf 7, subleaf 1, EAX bit 4; gcc 12 has the name and always answers no. */
+static int has_avxvnni(void)
+{
+    unsigned a = 0, b, c, d;
+    return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
+}
+
+static int has_vnni(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
+size_t int8_kernels(const int8_kernel_t *out[INT8_KERNELS_MOST])
+{
+    size_t count = 0;
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2")) {
-        count = 2;
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
-            count = 3;
+    out[count++] = &int8_scalar;
+    if (__builtin_cpu_supports("avx2"))
+        out[count++] = &int8_avx2;
+    if (has_avxvnni())
+        out[count++] = &int8_avxvnni;
+    if (has_vnni()) {
+        out[count++] = &int8_vnni256;
+        out[count++] = &int8_vnni;
     }
-#endif
-    *out = KERNELS;
     return count;
+}
+
+#else
+
+size_t int8_kernels(const int8_kernel_t *out[INT8_KERNELS_MOST])
+{
+    out[0] = &int8_scalar;
+    return 1;
+}
+
+#endif
+
+static int goes_with(const int8_kernel_t *kernel, const char *dist2_name)
+{
+    if (!strcmp(dist2_name, "scalar"))
+        return !strcmp(kernel->name, "scalar");
+    return !strcmp(dist2_name, "avx512") || strncmp(kernel->name, "vnni", 4) != 0;
 }
 
 const int8_kernel_t *int8_kernel_for(const char *dist2_name)
 {
-    const int8_kernel_t *const *kernels;
-    size_t count = int8_kernels(&kernels);
-    size_t wanted = !strcmp(dist2_name, "scalar") ? 0 : !strcmp(dist2_name, "avx2") ? 1 : 2;
-    return kernels[wanted < count ? wanted : count - 1];
+    const int8_kernel_t *kernels[INT8_KERNELS_MOST];
+    size_t count = int8_kernels(kernels);
+    while (count > 1 && !goes_with(kernels[count - 1], dist2_name))
+        count--;
+    return kernels[count - 1];
 }

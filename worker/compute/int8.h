@@ -38,7 +38,7 @@ typedef struct {
 } int8_bounds_t;
 
 typedef struct {
-    const char *name; /* "scalar", "avx2", "vnni" */
+    const char *name; /* "scalar", "avx2", "avxvnni", "vnni256", "vnni" */
     /* At most 64 columns; the missing ones become zeros. `panel` is 64-byte aligned. */
     void (*pack)(const int8_rows_t *columns, void *panel);
     void (*screen)(const int8_rows_t *rows, const void *panel, const int8_bounds_t *bounds,
@@ -51,15 +51,18 @@ typedef struct {
 void int8_sums(const int8_rows_t *rows, int32_t *sum);
 
 /* The back ends this processor can run, slowest first; [0] is always scalar. */
-size_t int8_kernels(const int8_kernel_t *const **out);
+#define INT8_KERNELS_MOST 5
+size_t int8_kernels(const int8_kernel_t *out[INT8_KERNELS_MOST]);
 
-/* The fastest that goes with a dist2 back end of that name: "vnni" with avx512 where there is one,
- * else avx2; scalar for scalar. */
+/* The fastest that goes with a dist2 back end of that name: all there are with "avx512"; with "avx2"
+ * no AVX-512; "scalar" with "scalar". */
 const int8_kernel_t *int8_kernel_for(const char *dist2_name);
 
 extern const int8_kernel_t int8_scalar;
 #if defined(__x86_64__)
 extern const int8_kernel_t int8_avx2;
+extern const int8_kernel_t int8_avxvnni;
+extern const int8_kernel_t int8_vnni256;
 extern const int8_kernel_t int8_vnni;
 #endif
 
