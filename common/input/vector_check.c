@@ -32,22 +32,27 @@ static vector_state_t state_of(const float *vector, size_t dimension)
     return fabs(sqrt(sum) - 1.0) > NORM_TOLERANCE ? VECTOR_NORM : VECTOR_OK;
 }
 
-int vector_check(const flat_index_t *index, uint8_t *states, error_t *error)
+int vector_check_rows(const flat_index_t *index, uint32_t first, uint32_t count, uint8_t *states,
+                      error_t *error)
 {
     size_t dimension = flat_index_dimension(index);
-    uint32_t rows = flat_index_rows(index);
     uint32_t chunk = (uint32_t)(CHUNK_BYTES / (dimension * sizeof(float)));
     float *vectors = malloc(CHUNK_BYTES);
     if (vectors == NULL)
         return error_set(error, ERR_MEMORY, "%s: out of memory", flat_index_path(index));
     int code = OK;
-    for (uint32_t first = 0; first < rows && code == OK;) {
-        uint32_t count = rows - first < chunk ? rows - first : chunk;
-        code = flat_index_read(index, first, count, vectors, error);
-        for (uint32_t i = 0; i < count && code == OK; i++)
-            states[first + i] = (uint8_t)state_of(vectors + i * dimension, dimension);
-        first += count;
+    for (uint32_t done = 0; done < count && code == OK;) {
+        uint32_t rows = count - done < chunk ? count - done : chunk;
+        code = flat_index_read(index, first + done, rows, vectors, error);
+        for (uint32_t i = 0; i < rows && code == OK; i++)
+            states[done + i] = (uint8_t)state_of(vectors + i * dimension, dimension);
+        done += rows;
     }
     free(vectors);
     return code;
+}
+
+int vector_check(const flat_index_t *index, uint8_t *states, error_t *error)
+{
+    return vector_check_rows(index, 0, flat_index_rows(index), states, error);
 }

@@ -67,12 +67,23 @@ static void escape(json_text_t *self, unsigned char byte)
     json_text_raw(self, text, 6);
 }
 
+/* How many bytes stand in JSON as they are, before the first that may not. */
+static size_t plain_prefix(const unsigned char *bytes, size_t length)
+{
+    size_t i = 0;
+    while (i < length && bytes[i] >= 0x20 && bytes[i] < 0x7F && bytes[i] != '"' && bytes[i] != '\\')
+        i++;
+    return i;
+}
+
 void json_text_string(json_text_t *self, const char *bytes, size_t length)
 {
     const unsigned char *byte = (const unsigned char *)bytes;
     json_text_raw(self, "\"", 1);
     while (length) {
-        size_t step = utf8_sequence((const char *)byte, length);
+        size_t step = plain_prefix(byte, length);
+        if (!step)
+            step = utf8_sequence((const char *)byte, length);
         if (*byte < 0x20 || *byte == '"' || *byte == '\\' || *byte == 0x7F)
             escape(self, *byte);
         else if (step)
@@ -102,41 +113,61 @@ static float before(float value)
     return value;
 }
 
+#define DIGITS_LEAST 6
+#define DIGITS_MOST 9
+
+static const double POWERS[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+
+/* Does the nearest decimal of that many digits behind `zeros` read back as x? */
+static int reads_back(double x, double gap, int zeros, int digits, double *decimal)
+{
+    double power = POWERS[zeros + digits];
+    *decimal = floor(x * power + 0.5);
+    return fabs(*decimal / power - x) < gap * (0.5 - 1e-8);
+}
+
+/* The fewest digits that read back, and the decimal they make; 0 when none do. What fails with more
+ * digits fails with fewer, and eight or nine are what most floats need. */
+static int fewest_digits(double x, double gap, int zeros, double *decimal)
+{
+    int digits = DIGITS_MOST - 1;
+    double shorter;
+    if (!reads_back(x, gap, zeros, digits, decimal)) {
+        digits = DIGITS_MOST;
+        return reads_back(x, gap, zeros, digits, decimal) ? digits : 0;
+    }
+    for (; digits > DIGITS_LEAST && reads_back(x, gap, zeros, digits - 1, &shorter); digits--)
+        *decimal = shorter;
+    return digits;
+}
+
 /* Decimals of a number between 1e-4 and 1, which are nearly all of a unit vector, without printf:
  * ten times faster. A decimal that is nearer to `value` than half the gap to its neighbours reads
  * back as `value`; computed in double, whose error is far below the margin that is left. 0: use
  * printf. */
 static size_t short_fraction(float value, char out[40])
 {
-    static const double POWERS[] = {1e0, 1e1, 1e2, 1e3,  1e4,  1e5, 1e6,
-                                    1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
     float size = fabsf(value);
-    double x = (double)size;
+    double decimal, x = (double)size;
     int zeros = (x < 0.1) + (x < 0.01) + (x < 0.001); /* behind the point */
     if (!(x < 1 && x >= 1e-4))
         return 0;
-    double gap = x - (double)before(size); /* the gap above is this one, or twice it */
-    for (int digits = 6; digits <= 9; digits++) {
-        double power = POWERS[zeros + digits];
-        double decimal = floor(x * power + 0.5);
-        if (fabs(decimal / power - x) >= gap * (0.5 - 1e-8))
-            continue;
-        if (decimal >= POWERS[digits]) /* rounded up into the next decade */
-            return 0;
-        char *end = out;
-        uint32_t rest = (uint32_t)decimal;
-        if (value < 0)
-            *end++ = '-';
-        memcpy(end, "0.000", 5);
-        end += 2 + zeros;
-        for (int i = digits; i-- > 0; rest /= 10)
-            end[i] = (char)('0' + rest % 10);
-        end += digits;
-        while (end[-1] == '0')
-            end--;
-        return (size_t)(end - out);
-    }
-    return 0;
+    /* the gap above is this one, or twice it */
+    int digits = fewest_digits(x, x - (double)before(size), zeros, &decimal);
+    if (!digits || decimal >= POWERS[digits]) /* rounded up into the next decade */
+        return 0;
+    char *end = out;
+    uint32_t rest = (uint32_t)decimal;
+    if (value < 0)
+        *end++ = '-';
+    memcpy(end, "0.000", 5);
+    end += 2 + zeros;
+    for (int i = digits; i-- > 0; rest /= 10)
+        end[i] = (char)('0' + rest % 10);
+    end += digits;
+    while (end[-1] == '0')
+        end--;
+    return (size_t)(end - out);
 }
 
 void json_text_float(json_text_t *self, float value)
