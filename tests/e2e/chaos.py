@@ -25,7 +25,7 @@ import time
 import harness
 import servers
 from chaos_faults import Chaos
-from harness import AS_OF, Cluster, sha256
+from harness import AS_OF, sha256, stage4
 from stored import StoredService
 
 ENDED = ("completed", "cancelled", "failed")
@@ -216,14 +216,23 @@ def reckon(service, users, references, expected_items):
     return tally, problems + ["left over: " + thing for thing in found]
 
 
-def references_of(indices):
-    """The bytes of the fault-free runs, by kind of job."""
-    with Cluster(indices) as service:
-        service.start_all(workers=1)
-        jobs = {kind: service.submit(as_of=AS_OF, **JOBS[kind]) for kind in JOBS}
-        for job_id in jobs.values():
-            service.wait_state(job_id, "completed")
-        return {kind: sha256(service.jsonl(job_id)) for kind, job_id in jobs.items()}
+def in_words(job):
+    """A job as options of `stage4 run`."""
+    for name, value in job.items():
+        if name == "params":
+            for parameter in value.items():
+                yield from ("--param", "%s=%s" % parameter)
+        else:
+            yield "--" + name.replace("_", "-")
+            yield ",".join(value) if isinstance(value, list) else value
+
+
+def references_of(indices, folder):
+    """The bytes of the fault-free runs, by kind of job, each in one process."""
+    for kind, job in JOBS.items():
+        stage4("run", "--indices", indices, "--as-of", AS_OF, "--output", folder / kind,
+               *in_words(job))
+    return {kind: sha256(folder / kind) for kind in JOBS}
 
 
 def disturb(service, users, chaos, faults, rate):
@@ -248,7 +257,7 @@ def rehearse(faults=200, seed=1, rate=4.0, users=3, workers=3, rows=4000, embedd
     folder = pathlib.Path(tempfile.mkdtemp(prefix="stage4-chaos-"))
     try:
         indices = harness.made_events(folder / "indices", rows, seed=3)
-        references = references_of(indices)
+        references = references_of(indices, folder)
         with StoredService(indices, workers, embedded, disks=servers.Disk.possible()) as service:
             service.begin()
             chaos = Chaos(service, seed, only)

@@ -26,6 +26,7 @@ KINDS = {
     "connection cut": (11, 0.0, 0.0),
     "all connections cut": (5, 0.0, 0.0),
     "message torn": (6, 0.5, 0.5),
+    "messages lost": (6, 0.5, 0.5),
     "connections refused": (4, 0.2, 2.0),
     "connections delayed": (5, 0.3, 3.0),
     "connections silent": (5, 0.2, 4.0),
@@ -65,6 +66,8 @@ class Chaos:
             return [word] if word in self.service.servers else []
         if word == "disk":
             return sorted(self.service.disks)
+        if kind == "messages lost":
+            return ["workers' connections"]
         return ["%s' connections" % name for name in self.service.proxies]
 
     def step(self):
@@ -144,6 +147,8 @@ class Chaos:
             return None
         if kind == "message torn":
             proxy.tear = True
+        elif kind == "messages lost":
+            proxy.lose[bool(pick & 4)] += 1 + pick % 3
         elif kind == "connections refused":
             proxy.refusing = True
             proxy.cut(pick)

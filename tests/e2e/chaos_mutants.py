@@ -64,9 +64,12 @@ def build_mutant(patch, work):
 
 
 # A coordinator that is killed again and again forgets what it did wrong, so each bug is also run
-# where only workers and connections suffer.
-STORMS = [["--faults", "140"],
-          ["--faults", "60", "--only", "worker,connection,message", "--embedded"]]
+# where only others suffer; and jobs of 1,500 rows have one task a stage.
+STORMS = [["--faults", "30", "--rows", "9000", "--embedded"],
+          ["--faults", "60", "--only", "worker,connection,message", "--embedded"],
+          ["--faults", "30", "--only", "messages", "--embedded"],
+          ["--faults", "60", "--only", "postgres"],
+          ["--faults", "140"]]
 
 
 def found_by(build, seeds):
@@ -75,8 +78,8 @@ def found_by(build, seeds):
         for storm in STORMS:
             arguments = [*storm, "--seed", str(seed)]
             done = subprocess.run(
-                [sys.executable, str(ROOT / "tests" / "e2e" / "chaos.py"), *arguments, "--rate",
-                 "8", "--rows", "1500", "--users", "5", "--patience", "20"], capture_output=True,
+                [sys.executable, str(ROOT / "tests" / "e2e" / "chaos.py"), "--rate", "8", "--rows",
+                 "1500", "--users", "5", "--patience", "20", *arguments], capture_output=True,
                 text=True, check=False, env={**os.environ, "STAGE4_BUILD": str(build)})
             for kept in re.findall(r"^kept in (\S+)$", done.stdout, re.M):
                 shutil.rmtree(kept)

@@ -1,24 +1,67 @@
 """A TCP proxy that misbehaves on request: cuts, tears, delays, falls silent, turns callers away, and
-stops at a word of the conversation.
+stops at a word of the conversation. Of ZeroMQ's conversations it can also lose a whole message.
 
 One event loop in a thread of its own; the methods may be called from any thread."""
 import asyncio
 import threading
 
 
+class Messages:
+    """One direction of a ZMTP 3 connection, cut into whole messages: a greeting of 64 bytes, which
+    either side says piece by piece as the other answers, then frames. A message is every frame up
+    to one that says there is no more of it."""
+
+    GREETING = 64
+    MORE, LONG, COMMAND = 1, 2, 4
+
+    def __init__(self):
+        self.bytes = bytearray()
+        self.greeting = self.GREETING  # bytes of it to come
+        self.needed = 1                # bytes, before the next look is worth while
+
+    def _end(self):
+        """Where the first message ends, and whether it is a command; None when it is not all here."""
+        at, more = 0, True
+        while more:
+            header = 9 if at < len(self.bytes) and self.bytes[at] & self.LONG else 2
+            if len(self.bytes) < at + header:
+                self.needed = at + header
+                return None
+            flags = self.bytes[at]
+            more = flags & self.MORE
+            at += header + int.from_bytes(self.bytes[at + 1:at + header], "big")
+        self.needed = at
+        return (at, flags & self.COMMAND) if len(self.bytes) >= at else None
+
+    def feed(self, piece):
+        """Pairs of bytes to pass on and whether they are a message that could be lost."""
+        said, piece = piece[:self.greeting], piece[self.greeting:]
+        self.greeting -= len(said)
+        yield said, False
+        self.bytes += piece
+        while len(self.bytes) >= self.needed and (end := self._end()):
+            yield bytes(self.bytes[:end[0]]), not end[1]
+            del self.bytes[:end[0]]
+            self.needed = 1
+
+
 class Proxy:
     """Passes what comes to `port` on to `target`, both on the loopback."""
 
-    def __init__(self, port, target):
+    def __init__(self, port, target, messages=False):
+        """messages: the conversation is ZeroMQ's."""
         self.port, self.target = port, target
         self.links = []          # pairs of writers, one pair a connection, oldest first
         self.delay = 0.0         # seconds that each piece is held back
         self.silent = False      # pieces are held back until this ends
         self.refusing = False    # new connections are closed at once
         self.tear = False        # the next piece is passed on in half, then its link is cut
+        self.messages = messages
+        self.lose = {True: 0, False: 0}  # that many messages of the callers, of the far side
         self.deaf = False        # what the far side says is held back until this ends
         self.words = []          # of callers, one a piece and in this order; with the last one
         self.held = "silent"     # begins this, or "deaf", which that piece still passes
+        self.lost = 0            # messages so far
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -50,9 +93,23 @@ class Proxy:
             if not self.words:
                 setattr(self, self.held, True)
 
+    def _kept(self, messages, piece, called):
+        """What is left of a piece when messages are lost."""
+        kept = bytearray()
+        for part, losable in messages.feed(piece):
+            if losable and self.lose[called]:
+                self.lose[called] -= 1
+                self.lost += 1
+            else:
+                kept += part
+        return bytes(kept)
+
     async def _pass_on(self, reader, writer, link, called):
+        messages = Messages() if self.messages else None
         try:
             while piece := await reader.read(1 << 16):
+                if messages:
+                    piece = self._kept(messages, piece, called)
                 if called:
                     self._listen_for_words(piece)
                 if self.delay:
@@ -92,6 +149,7 @@ class Proxy:
 
     def heal(self):
         self.words = []
+        self.lose = {True: 0, False: 0}
         self.delay, self.silent, self.refusing, self.tear, self.deaf = 0.0, False, False, False, False
 
     async def _stop(self):

@@ -43,7 +43,8 @@ class StoredService(harness.Cluster):
 
     def __enter__(self):
         for name, address in (("workers", self.worker_endpoint), ("gateway", self.client)):
-            self.proxies[name] = Proxy(harness.free_port(), int(address.rsplit(":", 1)[1]))
+            self.proxies[name] = Proxy(harness.free_port(), int(address.rsplit(":", 1)[1]),
+                                       messages=name == "workers")
         for name, server in self.servers.items():
             self.proxies[name] = Proxy(harness.free_port(), server.start().port)
         return self
