@@ -53,6 +53,16 @@ static int split(const char *option, const char *pair, char name[128], const cha
     return OK;
 }
 
+/* 1 when one of the first `count` pairs has that name. */
+static int named_before(const char *const *pairs, size_t count, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < count; i++)
+        if (!strncmp(pairs[i], name, length) && pairs[i][length] == '=')
+            return 1;
+    return 0;
+}
+
 static int set_params(const config_t *config, job_spec_t *out, error_t *error)
 {
     const char *const *pairs;
@@ -61,6 +71,9 @@ static int set_params(const config_t *config, job_spec_t *out, error_t *error)
         char name[128];
         const char *value = NULL;
         int code = split("param", pairs[i], name, &value, error);
+        if (!code && named_before(pairs, i, name))
+            code =
+                error_field(error, ERR_USAGE, "param", "option --param: '%s' is given twice", name);
         if (!code)
             code = job_spec_set_param(out, name, value, error);
         if (code)

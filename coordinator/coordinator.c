@@ -42,8 +42,9 @@ static int check_folders(const coordinator_options_t *options, error_t *error)
 {
     DIR *folder = opendir(options->indices_folder);
     if (!folder)
-        return error_field(error, ERR_NOT_FOUND, "indices", "cannot read the indices folder %s: %s",
-                           options->indices_folder, strerror(errno));
+        return error_field(error, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "indices",
+                           "cannot read the indices folder %s: %s", options->indices_folder,
+                           strerror(errno));
     closedir(folder);
     int code = make_folder(options->state_folder, "state", error);
     return code ? code : make_folder(options->output_folder, "output_folder", error);

@@ -149,7 +149,7 @@ static json_t *waiting_for(const shell_t *shell, const job_record_t *record,
                  mebibytes(shell->options->memory.limit));
         return json_string(text);
     }
-    if (view->state == JOB_QUEUED)
+    if (view->waits_for_turn)
         return json_string("its turn: as many jobs as may run at once are running");
     if (view->state == JOB_RUNNING && !core_worker_count(shell->core))
         return json_string("no worker is connected");

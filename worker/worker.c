@@ -24,8 +24,9 @@ static int check_options(const worker_options_t *options, error_t *error)
                            WORKER_CREDIT_LIMIT, options->credit);
     DIR *folder = opendir(options->indices_folder);
     if (!folder)
-        return error_field(error, ERR_NOT_FOUND, "indices", "cannot read the indices folder %s: %s",
-                           options->indices_folder, strerror(errno));
+        return error_field(error, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "indices",
+                           "cannot read the indices folder %s: %s", options->indices_folder,
+                           strerror(errno));
     closedir(folder);
     return OK;
 }

@@ -207,6 +207,7 @@ int core_job(const core_t *self, const char *job_id, core_job_view_t *out)
     out->memory_need = job->memory;
     out->memory_in_use = memory_in_use(self, job);
     out->waits_for_memory = job->state == JOB_QUEUED && !memory_fits(self, job);
+    out->waits_for_turn = job->state == JOB_QUEUED && self->in_slot >= self->options.running_limit;
     out->has_stage = job->has_stage;
     if (job->has_stage) {
         out->last = job->stage.last;

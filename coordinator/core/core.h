@@ -189,7 +189,8 @@ typedef struct {
     uint64_t memory_need;     /* 0: not known before it is planned */
     uint64_t memory_in_use;   /* by other jobs at work */
     int waits_for_memory;
-    int has_stage; /* and then these: */
+    int waits_for_turn; /* as many jobs as may run at once are running */
+    int has_stage;      /* and then these: */
     int last;
     sha256_t stage_sha;
     sha256_t state_sha;

@@ -1,14 +1,18 @@
 #include "gateway/http/server.h"
 
 #include "common/clock.h"
+#include "common/net/actor.h"
 #include "gateway/http/request_id.h"
 #include "gateway/routes/problem.h"
 
+#include <arpa/inet.h>
 #include <civetweb.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define HEAD_SIZE 2048
 #define TEXT_OF(number) TEXT_OF_EXPANDED(number)
@@ -392,11 +396,50 @@ int http_server_new(const http_options_t *options, http_server_t **out, error_t 
     return OK;
 }
 
+/* ---- stopping ---- */
+
+#define POKE_MS 20
+
+/* In a thread of its own: it waits for the threads of the library. */
+static void stop(net_pipe_t *pipe, void *argument)
+{
+    void *item;
+    mg_stop(argument);
+    net_pipe_put(pipe, argument);
+    while (net_pipe_take(pipe, -1, &item) > 0)
+        ;
+}
+
+static void keep(void *item) { (void)item; }
+
+/* The library looks at its stop flag when it accepts somebody, or else every two seconds. */
+static void poke(const http_server_t *self, int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    char host[64];
+    snprintf(host, sizeof host, "%.*s", (int)strcspn(self->options.listen, ":"),
+             self->options.listen);
+    int caller = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (caller < 0)
+        return;
+    if (inet_pton(AF_INET, host, &address.sin_addr) == 1)
+        (void)!connect(caller, (const struct sockaddr *)&address, sizeof address);
+    close(caller);
+}
+
 void http_server_destroy(http_server_t **self)
 {
+    net_actor_t *stopper = NULL;
+    void *item;
     if (!*self)
         return;
-    mg_stop((*self)->context);
+    int port = http_server_port(*self); /* while there is a server to ask */
+    if (net_actor_new(stop, (*self)->context, keep, &stopper, NULL) == OK)
+        while (net_pipe_take(net_actor_pipe(stopper), POKE_MS, &item) == 0)
+            poke(*self, port);
+    else
+        mg_stop((*self)->context);
+    net_actor_destroy(&stopper);
     free(*self);
     *self = NULL;
 }

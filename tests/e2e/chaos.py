@@ -252,13 +252,14 @@ def disturb(service, users, chaos, faults, rate):
 
 
 def rehearse(faults=200, seed=1, rate=4.0, users=3, workers=3, rows=4000, embedded=False,
-             keep=False, patience=240, only=""):
+             keep=False, patience=240, only="", fast=False):
     """One whole run; True when nothing was wrong."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="stage4-chaos-"))
     try:
         indices = harness.made_events(folder / "indices", rows, seed=3)
         references = references_of(indices, folder)
         with StoredService(indices, workers, embedded, disks=servers.Disk.possible()) as service:
+            service.environment = {} if fast else service.environment
             service.begin()
             chaos = Chaos(service, seed, only)
             people = [User(service, i, seed, patience) for i in range(users)]
@@ -304,6 +305,7 @@ def main():
                               ("only", "", "words of faults, such as worker,connection")):
         parser.add_argument("--" + name, type=type(value), default=value, help=what)
     parser.add_argument("--embedded", action="store_true", help="no Redis and no PostgreSQL")
+    parser.add_argument("--fast", action="store_true", help="workers use the whole processor")
     parser.add_argument("--keep", action="store_true", help="keep logs and state")
     sys.exit(not rehearse(**vars(parser.parse_args())))
 

@@ -65,10 +65,10 @@ def build_mutant(patch, work):
 
 # A coordinator that is killed again and again forgets what it did wrong, so each bug is also run
 # where only others suffer; and jobs of 1,500 rows have one task a stage.
-STORMS = [["--faults", "30", "--rows", "9000", "--embedded"],
+STORMS = [["--faults", "15", "--rows", "9000", "--fast", "--embedded", "--patience", "60"],
           ["--faults", "60", "--only", "worker,connection,message", "--embedded"],
           ["--faults", "30", "--only", "messages", "--embedded"],
-          ["--faults", "60", "--only", "postgres"],
+          ["--faults", "60", "--only", "postgres", "--patience", "60"],
           ["--faults", "140"]]
 
 
