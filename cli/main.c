@@ -1,3 +1,4 @@
+#include "common/arenas.h"
 #include "cli/cli.h"
 #include "common/net/stop_signal.h"
 
@@ -8,6 +9,7 @@ int main(int argc, char **argv)
     atomic_int stop = 0;
     stop_signal_t *signals = NULL;
     error_t error = ERROR_INIT;
+    arenas_few();
     if (stop_signal_new(&stop, &signals, &error)) {
         fprintf(stderr, "stage4: %s\n", error.message);
         return error_exit_code(error.code);

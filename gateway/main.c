@@ -1,4 +1,5 @@
 /* stage4-gateway: the REST API in front of a coordinator. */
+#include "common/arenas.h"
 #include "common/config.h"
 #include "common/log.h"
 #include "common/net/stop_signal.h"
@@ -73,6 +74,7 @@ int main(int argc, char **argv)
 {
     config_t *config = NULL;
     error_t error = ERROR_INIT;
+    arenas_few();
     if (print_only(argc, argv))
         return 0;
     int code = config_load(CONFIG_GATEWAY, argc - 1, argv + 1, &config, &error);

@@ -1,4 +1,5 @@
 /* stage4-worker: computes tasks for a coordinator. */
+#include "common/arenas.h"
 #include "common/config.h"
 #include "common/net/socket.h"
 #include "common/net/stop_signal.h"
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
     stop_signal_t *signals = NULL;
     config_t *config = NULL;
     error_t error = ERROR_INIT;
+    arenas_few();
     if (config_help_wanted(argc - 1, argv + 1))
         return help();
     int code = config_load(CONFIG_WORKER, argc - 1, argv + 1, &config, &error);

@@ -181,6 +181,7 @@ def unusable_input_is_one_line_and_its_own_exit_status():
         return place
 
     assert_fails(3, "cannot read the indices folder", *run, "--indices", folder / "none")
+    assert_fails(6, "cannot read the indices folder", *run, "--indices", DATA / "events.index")
     assert_fails(3, "events.index", *run, "--indices", WORK)
     assert_fails(4, "truncated", *run, "--indices", indices("short", raw[:100000]))
     assert_fails(4, "events.index", *run, "--indices", indices("other", b"PK\3\4" + raw[4:]))
@@ -260,7 +261,7 @@ def a_kept_state_lets_a_killed_run_go_on():
     assert answers[0]["job_id"] == answers[1]["job_id"]
     assert answers[0]["report"]["recovered"] >= 1
     code, stdout, _ = run_events(folder / "e.jsonl", *arguments, "--json", "--param",
-                                 "min_cluster_size=4", indices=made())
+                                 "min_samples=2", indices=made())
     assert code == 0 and json.loads(stdout)["job_id"] != answers[0]["job_id"]
 
 

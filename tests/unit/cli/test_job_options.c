@@ -111,6 +111,7 @@ static void what_is_wrong_is_refused_with_its_field(void **state)
         {"--embedding-type|events|--param|min_cluster_size=1", "params.min_cluster_size"},
         {"--embedding-type|events|--param|min_cluster_size", "param"},
         {"--embedding-type|events|--param|=3", "param"},
+        {"--embedding-type|events|--param|min_samples=3|--param|min_samples=4", "param"},
         {"--embedding-type|events|--param|k=3", "params.k"},
         {"--embedding-type|events|--algorithm|kmeans", "params.k"},
         {"--embedding-type|events|--filter|domain", "filter"},

@@ -45,7 +45,8 @@ static void a_job_that_does_not_fit_beside_others_waits(void **state)
     assert_true(view.waits_for_memory);
     assert_int_equal(view.memory_need, 41);
     assert_int_equal(view.memory_in_use, 60);
-    plan_with(&f, "c", 40); /* which fits, and goes past */
+    assert_false(view.waits_for_turn); /* a third could run */
+    plan_with(&f, "c", 40);            /* which fits, and goes past */
     assert_int_equal(state_of(&f, "c"), JOB_RUNNING);
     control(&f, "a", VERB_CANCEL, 0);
     assert_int_equal(action_at(&f, CORE_ACTION_SAVE_JOB, 1)->state, JOB_PLANNING);
@@ -65,6 +66,19 @@ static void a_job_that_is_alone_starts_whatever_it_needs(void **state)
     plan_with(&f, "b", 1);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
     assert_true(view_of(&f, "b").waits_for_memory);
+    fixture_close(&f);
+}
+
+static void a_job_waits_for_its_turn_while_as_many_as_may_are_running(void **state)
+{
+    (void)state;
+    fixture_t f;
+    open_with(&f, 0, 1);
+    plan_with(&f, "a", 1);
+    assert_false(view_of(&f, "a").waits_for_turn);
+    submit(&f, "b", 0);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    assert_true(view_of(&f, "b").waits_for_turn);
     fixture_close(&f);
 }
 
@@ -101,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_that_does_not_fit_beside_others_waits),
         cmocka_unit_test(a_job_that_is_alone_starts_whatever_it_needs),
+        cmocka_unit_test(a_job_waits_for_its_turn_while_as_many_as_may_are_running),
         cmocka_unit_test(who_waits_for_memory_is_overtaken_a_few_times_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
