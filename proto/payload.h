@@ -76,6 +76,9 @@
  *                  typical u32[c*TYPICAL_COUNT] (slots by falling similarity, then slot; UINT32_MAX
  *                  pads)
  * kind "sample"    input of `silhouette`: slot u32[s], cluster u32[s] that each is a member of
+ * kind "centroids" input of `silhouette` instead of a sample: centroid f32[C*d], those of "summary"
+ * kind "simplified" result of such a task: sum f64[c], the simplified silhouettes of each cluster's
+ *                  members added up
  * kind "silhouette" result of a `silhouette` task over clusters [begin, end): own f64[s], the mean
  *                  distance, in the metric, of each of the sample to the others of its cluster (-1
  *                  when that is not of the task, or has no others); other f64[s], the least mean

@@ -147,6 +147,8 @@ int quality_end(step_t *self, advance_output_t *out, error_t *error)
 {
     silhouette_t silhouette = {0};
     labelled_t labelled;
+    if (step_input(self, "centroids") != NULL)
+        return simplified_end(self, out, error);
     int code = sample_size(self, &silhouette.count, error);
     if (code == OK)
         code = summarise_labelled(self, &labelled, error);

@@ -17,6 +17,10 @@ typedef struct {
      * its own from (outcome.h, "side"). Set before summarise_begin, borrowed. */
     const sha256_t *side;
     size_t side_count;
+    /* Summaries of clusters summary_begin[t] .. summary_begin[t + 1], once they are there: borrowed. */
+    const sha256_t *summary;
+    const uint32_t *summary_begin; /* summary_count + 1 */
+    uint32_t summary_count;
 } step_t;
 
 /* hdbscan.c */
@@ -78,6 +82,15 @@ void summarise_cut(const clustering_t *clustering, uint64_t sample, task_cutter_
 int summarise_again(step_t *self, const labelled_t *labelled, advance_output_t *out,
                     error_t *error);
 int summarise_end(step_t *self, advance_output_t *out, error_t *error);
+/* The end of the job, from self->summary. */
+int summarise_outcome(step_t *self, const labelled_t *labelled, advance_output_t *out,
+                      error_t *error);
+
+/* simplified.c: the silhouette by centroids, from self->summary; then the outcome. */
+int simplified_wanted(const step_t *self);
+int simplified_begin(step_t *self, const labelled_t *labelled, advance_output_t *out,
+                     error_t *error);
+int simplified_end(step_t *self, advance_output_t *out, error_t *error);
 
 /* The hash of the finished stage's input of that name; NULL when it has none. */
 const sha256_t *step_input(const step_t *self, const char *name);

@@ -40,30 +40,27 @@ static int save_members(const step_t *self, const clustering_t *clustering, sha2
     return code;
 }
 
-static int leave_outcome(step_t *self, const labelled_t *labelled, advance_output_t *out,
-                         error_t *error)
+static void put_summaries(const step_t *self, columns_writer_t *writer)
 {
-    uint32_t tasks = self->stage.task_count;
-    uint32_t *segment_begin = malloc(((size_t)tasks + 1) * sizeof *segment_begin);
-    if (segment_begin == NULL)
-        return error_set(error, ERR_MEMORY, "out of memory for %u summaries", tasks);
-    /* One segment a task, but cut or shared tasks would do as well: clusters are in order. */
-    segment_begin[0] = 0;
-    for (uint32_t t = 0; t < tasks; t++)
-        segment_begin[t + 1] = self->stage.segments[self->stage.segment_begin[t + 1] - 1].end;
+    columns_put(writer, "summary", COLUMN_U8, self->summary,
+                self->summary_count * sizeof *self->summary);
+    columns_put(writer, "segment_begin", COLUMN_U32, self->summary_begin,
+                (size_t)self->summary_count + 1);
+}
+
+int summarise_outcome(step_t *self, const labelled_t *labelled, advance_output_t *out,
+                      error_t *error)
+{
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "outcome");
     if (writer != NULL) {
         columns_put_sha(writer, "labels", &labelled->labels);
         columns_put_sha(writer, "members", &labelled->members);
-        columns_put(writer, "summary", COLUMN_U8, self->input->results,
-                    tasks * sizeof *self->input->results);
-        columns_put(writer, "segment_begin", COLUMN_U32, segment_begin, (size_t)tasks + 1);
+        put_summaries(self, writer);
         columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
     }
     int code = payload_save(self->input, &writer, &out->state_sha, error);
     out->last = 1;
     snprintf(out->phase, sizeof out->phase, "writing");
-    free(segment_begin);
     return code;
 }
 
@@ -104,6 +101,8 @@ int summarise_leave(step_t *self, task_cutter_t *cutter, const labelled_t *label
         columns_put_sha(writer, "labels", &labelled->labels);
         columns_put_sha(writer, "members", &labelled->members);
         columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
+        if (self->summary_begin != NULL)
+            put_summaries(self, writer);
     }
     snprintf(out->phase, sizeof out->phase, "%s", phase);
     return checkpoint_leave(self->input, cutter, &writer, out, error);
@@ -127,8 +126,9 @@ int summarise_begin(step_t *self, const clustering_t *clustering, advance_output
         return code;
     report_clustering(self, clustering);
     if (clustering->cluster_count == 0) {
-        stage_clear(&self->stage);
-        return leave_outcome(self, &labelled, out, error);
+        static const uint32_t NONE = 0;
+        self->summary_begin = &NONE;
+        return summarise_outcome(self, &labelled, out, error);
     }
     if (quality_wanted(self->input->spec, clustering))
         return quality_begin(self, clustering, &labelled, out, error);
@@ -152,12 +152,36 @@ static int read_side(step_t *self, error_t *error)
     return OK;
 }
 
+/* Where the summaries came before. */
+static int read_summaries(step_t *self, error_t *error)
+{
+    const payload_t *payload = &self->checkpoint.payload;
+    const void *summary;
+    size_t bytes, begins = 0;
+    if (!columns_has(payload->columns, "summary"))
+        return OK;
+    int code =
+        columns_get(payload->columns, "summary", COLUMN_U8, SIZE_MAX, &summary, &bytes, error);
+    if (code == OK)
+        code = payload_list(payload, "segment_begin", &self->summary_begin, &begins, error);
+    if (code != OK)
+        return code;
+    self->summary = summary; /* an array of bytes: no alignment to mind */
+    self->summary_count = (uint32_t)(bytes / sizeof *self->summary);
+    return begins == (size_t)self->summary_count + 1
+               ? OK
+               : error_set(error, ERR_PROTOCOL, "state: %zu begins of %u summaries", begins,
+                           self->summary_count);
+}
+
 int summarise_labelled(step_t *self, labelled_t *out, error_t *error)
 {
     int code = payload_sha(&self->checkpoint.payload, "labels", &out->labels, error);
     if (code == OK)
         code = payload_sha(&self->checkpoint.payload, "members", &out->members, error);
-    return code == OK ? read_side(self, error) : code;
+    if (code == OK)
+        code = read_side(self, error);
+    return code == OK ? read_summaries(self, error) : code;
 }
 
 int summarise_again(step_t *self, const labelled_t *labelled, advance_output_t *out, error_t *error)
@@ -196,8 +220,25 @@ static int check_summary(const step_t *self, uint32_t task, error_t *error)
 int summarise_end(step_t *self, advance_output_t *out, error_t *error)
 {
     labelled_t labelled;
+    uint32_t tasks = self->stage.task_count;
     int code = summarise_labelled(self, &labelled, error);
-    for (uint32_t t = 0; t < self->stage.task_count && code == OK; t++)
+    for (uint32_t t = 0; t < tasks && code == OK; t++)
         code = check_summary(self, t, error);
-    return code == OK ? leave_outcome(self, &labelled, out, error) : code;
+    if (code != OK)
+        return code;
+    uint32_t *begin = malloc(((size_t)tasks + 1) * sizeof *begin);
+    if (begin == NULL)
+        return error_set(error, ERR_MEMORY, "out of memory for %u summaries", tasks);
+    /* One segment a task, but cut or shared tasks would do as well: clusters are in order. */
+    begin[0] = 0;
+    for (uint32_t t = 0; t < tasks; t++)
+        begin[t + 1] = self->stage.segments[self->stage.segment_begin[t + 1] - 1].end;
+    self->summary = self->input->results;
+    self->summary_begin = begin;
+    self->summary_count = tasks;
+    code = simplified_wanted(self) ? simplified_begin(self, &labelled, out, error)
+                                   : summarise_outcome(self, &labelled, out, error);
+    self->summary_begin = NULL;
+    free(begin);
+    return code;
 }

@@ -184,6 +184,8 @@ static void release(silhouette_t *self)
 int task_silhouette(task_state_t *state, uint8_t **payload, size_t *length, error_t *error)
 {
     silhouette_t self = {.state = state};
+    if (task_input(state->task, "centroids"))
+        return task_silhouette_simplified(state, payload, length, error);
     self.metric = task_param(state->task, "euclidean", 0) > 0 ? METRIC_EUCLIDEAN : METRIC_COSINE;
     int code = members_view_open(&self.members, state, error);
     if (!code)

@@ -32,6 +32,9 @@ int task_pairs(task_state_t *state, uint8_t **payload, size_t *length, error_t *
 int task_linkage(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_near(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_verify(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
+/* silhouette.c gives it its work when the task has centroids. */
+int task_silhouette_simplified(task_state_t *state, uint8_t **payload, size_t *length,
+                               error_t *error);
 /* knn.c and reach.c give these their work when the task has codes. */
 int task_knn_coded(task_state_t *state, size_t k, uint8_t **payload, size_t *length,
                    error_t *error);

@@ -67,6 +67,53 @@ static void means_are_those_of_the_naive_model(void **state)
     }
 }
 
+static double simplified_of(const fixture_t *self, const float *centroid, uint32_t i,
+                            uint32_t cluster)
+{
+    size_t d = self->dimension;
+    double own = 0, other = INFINITY;
+    for (uint32_t c = 0; c < 3; c++) {
+        float d2 = dist2_best()->one(self->values + 2 * i * d, centroid + c * d, d);
+        double away = metric_distance(METRIC_EUCLIDEAN, d2);
+        own = c == cluster ? away : own;
+        other = c == cluster ? other : fmin(other, away);
+    }
+    return (other - own) / fmax(own, other);
+}
+
+static void simplified_ones_are_by_centroids(void **state)
+{
+    (void)state;
+    for (uint32_t threads = 1; threads < 4; threads += 2) {
+        size_t length;
+        fixture_t fixture;
+        double sums[3] = {0};
+        fixture_init(&fixture, 400, 40, 6);
+        fixture_compute(&fixture, threads, NULL, SCREEN_AUTO);
+        put_inputs(&fixture, 90);
+        const float *centroid = fixture.values + 7 * 40; /* any three */
+        columns_writer_t *writer = columns_writer_new("centroids");
+        columns_put(writer, "centroid", COLUMN_F32, centroid, 3 * 40);
+        fixture_finish_input(&fixture, "centroids", writer);
+        fixture_param(&fixture, "euclidean", 1);
+        fixture_segment(&fixture, 0, 0, 3);
+        for (uint32_t i = 1; i < 200; i++) /* a cluster of one has none */
+            sums[i < 5 ? 1 : 2] += simplified_of(&fixture, centroid, i, i < 5 ? 1 : 2);
+        uint8_t *payload = fixture_run(&fixture, &length);
+        columns_t *columns = fixture_result(payload, length, "simplified");
+        const double *sum = fixture_column(columns, "sum", COLUMN_F64, 3);
+        for (int c = 0; c < 3; c++)
+            assert_float_equal(sum[c], sums[c], 1e-9);
+        columns_close(&columns);
+        free(payload);
+        writer = columns_writer_new("centroids");
+        columns_put(writer, "centroid", COLUMN_F32, centroid, 2 * 40);
+        fixture_finish_input(&fixture, "centroids", writer);
+        fixture_refused(&fixture); /* one is missing */
+        fixture_clear(&fixture);
+    }
+}
+
 static void clusters_of_other_tasks_are_left_to_them(void **state)
 {
     (void)state;
@@ -112,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(means_are_those_of_the_naive_model),
+        cmocka_unit_test(simplified_ones_are_by_centroids),
         cmocka_unit_test(clusters_of_other_tasks_are_left_to_them),
         cmocka_unit_test(samples_that_are_not_there_are_refused),
     };
