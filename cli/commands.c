@@ -12,7 +12,7 @@ static const cli_command_t COMMANDS[] = {
      "\n"
      "Parameters of hdbscan: min_cluster_size, min_samples, cluster_selection_epsilon,\n"
      "cluster_selection_method (eom, leaf), allow_single_cluster, max_cluster_size,\n"
-     "mode (exact, approximate), target_recall;\n"
+     "mode (exact, approximate), target_recall, decay, decay_days;\n"
      "of two-stage: those of hdbscan without mode, and cells;\n"
      "of kmeans: k, init (k-means++, random), n_init, max_iterations, tolerance, seed;\n"
      "of agglomerative: linkage (average, complete, single, ward), distance_threshold or\n"

@@ -99,6 +99,22 @@ int job_spec_in_cells(const job_spec_t *self)
            (self->algorithm == ALGORITHM_HDBSCAN && self->mode == MODE_APPROXIMATE);
 }
 
+static int check_decay(const job_spec_t *self, error_t *error)
+{
+    if (self->decay != DECAY_NONE && self->metric != METRIC_COSINE)
+        return error_field(error, ERR_USAGE, "metric",
+                           "a decay is one of cosine similarities; metric is \"%s\"",
+                           metric_name(self->metric));
+    if ((self->decay != DECAY_NONE) == (self->decay_days > 0) &&
+        (self->decay != DECAY_NONE || self->decay_days < 0))
+        return OK;
+    return error_field(error, ERR_USAGE, "params.decay_days",
+                       "params.decay_days %s; a decay needs its days, over 0, and days a decay",
+                       self->decay_days < 0    ? "is missing"
+                       : self->decay_days == 0 ? "is 0"
+                                               : "is given without params.decay");
+}
+
 static int check_hdbscan(const job_spec_t *self, error_t *error)
 {
     if (self->algorithm == ALGORITHM_TWO_STAGE && self->window_days >= 0)
@@ -109,6 +125,13 @@ static int check_hdbscan(const job_spec_t *self, error_t *error)
         return error_field(error, ERR_USAGE, "params.mode",
                            "params.mode is \"approximate\", which has no windows; leave "
                            "window_days out or take \"exact\"");
+    if (self->mode == MODE_APPROXIMATE && self->decay != DECAY_NONE)
+        return error_field(error, ERR_USAGE, "params.decay",
+                           "params.mode is \"approximate\", which has no decay; leave decay out or "
+                           "take \"exact\"");
+    int code = check_decay(self, error);
+    if (code != OK)
+        return code;
     if (self->max_cluster_size == 0)
         return OK;
     if (self->selection == SELECTION_LEAF)
@@ -134,17 +157,6 @@ static int check_kmeans(const job_spec_t *self, error_t *error)
 int job_spec_sparse(const job_spec_t *self)
 {
     return self->algorithm == ALGORITHM_AGGLOMERATIVE && self->min_weight >= 0;
-}
-
-static int check_decay(const job_spec_t *self, error_t *error)
-{
-    if ((self->decay != DECAY_NONE) == (self->decay_days > 0))
-        return OK;
-    return error_field(error, ERR_USAGE, "params.decay_days",
-                       "params.decay_days %s; a decay needs its days, over 0, and days a decay",
-                       self->decay_days < 0    ? "is missing"
-                       : self->decay_days == 0 ? "is 0"
-                                               : "is given without params.decay");
 }
 
 static int check_pairs(const job_spec_t *self, error_t *error)

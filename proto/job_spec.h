@@ -84,7 +84,7 @@ typedef struct {
     double distance_threshold; /* -1 none; clusters are joined at distances up to this one ... */
     uint32_t n_clusters;       /* ... or until so many a partition are left; 0 none */
     uint32_t smallest_cluster; /* JSON "min_cluster_size", 1: smaller ones are noise */
-    /* "params" of pairs, and of agglomerative over pairs */
+    /* "params" of pairs, and of agglomerative over pairs; decay of hdbscan too */
     double min_weight;  /* pairs that weigh so much; required. -1 none */
     decay_t decay;      /* how the weight falls with the days apart */
     double decay_days;  /* -1 none */

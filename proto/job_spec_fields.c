@@ -59,6 +59,10 @@ static const field_t JOB_FIELDS[] = {
      "Only items at most so many days apart can be neighbours; null is no window."},
 };
 
+#define DECAY_WORDS                                                                                \
+    "How the weight falls with the days apart: not, e^(-d/decay_days), 2^(-d/decay_days), or "     \
+    "to 0 at decay_days."
+
 /* Rows that hdbscan and two-stage share. */
 #define SINGLE_FIELD                                                                               \
     {                                                                                              \
@@ -103,6 +107,9 @@ static const field_t HDBSCAN_FIELDS[] = {
     SINGLE_FIELD,
     EPSILON_FIELD,
     METHOD_FIELD,
+    {"decay", "params.decay", FIELD_CHOICE, 0, AT(decay), 0, 0, DECAY_NAMES, DECAY_WORDS},
+    {"decay_days", "params.decay_days", FIELD_REAL_NONE, 0, AT(decay_days), 0, 36500, NULL,
+     "The days of the decay."},
     LARGEST_FIELD,
     SMALLEST_FIELD,
     SAMPLES_FIELD,
@@ -139,10 +146,6 @@ static const field_t KMEANS_FIELDS[] = {
     {"tolerance", "params.tolerance", FIELD_REAL, 0, AT(tolerance), 0, 1, NULL,
      "Settled: the squared move of all centres, relative to the mean variance."},
 };
-
-#define DECAY_WORDS                                                                                \
-    "How the weight falls with the days apart: not, e^(-d/decay_days), 2^(-d/decay_days), or "     \
-    "to 0 at decay_days."
 
 static const field_t AGGLOMERATIVE_FIELDS[] = {
     {"decay", "params.decay", FIELD_CHOICE, 0, AT(decay), 0, 0, DECAY_NAMES, DECAY_WORDS},

@@ -31,6 +31,14 @@ static inline double pair_weight(const pair_weight_t *self, float dist2, int64_t
     return pair_similarity(dist2) * pair_factor(self, days);
 }
 
+/* The dist2 of a pair whose similarity counts by a factor of 0 to 1: 2 - 2 factor (1 - dist2 / 2),
+ * never less than dist2, nor falling where that rises (docs/algorithms.md, 15). Negative
+ * similarities are not raised. */
+static inline float pair_decayed(double factor, float dist2)
+{
+    return dist2 < 2 ? (float)((double)dist2 + (2 - (double)dist2) * (1 - factor)) : dist2;
+}
+
 #define PAIR_BINS 64
 
 /* Which of PAIR_BINS equal steps from the floor to 1 a weight at or over the floor is in. */

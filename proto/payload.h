@@ -42,6 +42,8 @@
  *                  min_samples-th neighbour, the point counted; INFINITY when there are too few);
  *                  component u32[n]; floor f32[Q] (weight of the best edge known to the query's
  *                  component, INFINITY none: nothing heavier matters)
+ * kind "decay"     input of `knn`, `near`, `reach` and `verify` where the job has one: factor f64[m] of the
+ *                  similarity by days apart (0 beyond); every d2 is then pair_decayed()
  * kind "edges"     result of a `reach` task; one entry a query of its segments that found an edge
  *                  at or below its floor: a u32[E] (the query slot), b u32[E], weight f32[E]
  *                  (mutual reachability as d2 = max(core_a, core_b, d2(a,b))). Of a `verify` task:

@@ -145,10 +145,12 @@ static int begin(step_t *self, advance_output_t *out, error_t *error)
 }
 
 /* Single linkage is the spanning tree that HDBSCAN* grows when every row is its own core; a decay
- * makes a window, beyond which no pair is heavy enough. */
+ * makes a window, beyond which no pair is heavy enough or, in hdbscan, that of all days there are. */
 static void resolve(const job_spec_t *spec, job_spec_t *out)
 {
     *out = *spec; /* borrows the filter */
+    if (spec->algorithm == ALGORITHM_HDBSCAN && spec->decay != DECAY_NONE)
+        out->window_days = pair_table_window(spec);
     if (spec->algorithm != ALGORITHM_AGGLOMERATIVE && spec->algorithm != ALGORITHM_PAIRS)
         return;
     out->min_cluster_size = 2;

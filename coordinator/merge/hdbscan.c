@@ -5,6 +5,7 @@
  * spanning forest so far (boruvka.h): forest_*, found_*, bound_* as columns a, b, weight. The same
  * in memory is kept between two rounds (kept.h). */
 #include "coordinator/merge/coding.h"
+#include "coordinator/merge/decay.h"
 #include "coordinator/merge/neighbours.h"
 #include "coordinator/merge/pairing.h"
 #include "coordinator/merge/probing.h"
@@ -89,12 +90,19 @@ static int find_neighbours(step_t *self, advance_output_t *out, error_t *error)
     const plan_t *plan = &self->checkpoint.plan;
     const job_spec_t *spec = self->input->spec;
     task_cutter_t cutter;
+    sha256_t decay;
+    int decays;
+    int code = decay_save(self, &decays, &decay, error);
+    if (code != OK)
+        return code;
     task_cutter_init(&cutter, TASK_KNN, PAIRS_A_TASK, SLOTS_A_SEGMENT);
     for (uint32_t p = 0; p < plan->partition_count; p++)
         if (plan_partition_size(plan, p) >= spec->min_cluster_size)
             task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
                             plan_pairs(plan, p));
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
+    if (decays)
+        task_cutter_input(&cutter, "decay", &decay);
     task_cutter_param(&cutter, "k", neighbour_count(spec, plan));
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
     snprintf(out->phase, sizeof out->phase, "neighbours");
@@ -327,6 +335,9 @@ static void give_inputs(const tree_t *self, task_cutter_t *cutter)
         task_cutter_input(cutter, "order", order);
         task_cutter_input(cutter, "codes", codes);
     }
+    const sha256_t *decay = stage_input(&self->knn_stage, "decay");
+    if (decay != NULL)
+        task_cutter_input(cutter, "decay", decay);
 }
 
 static int ask(tree_t *self, const boruvka_queries_t *queries, advance_output_t *out,

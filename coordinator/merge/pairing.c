@@ -1,5 +1,6 @@
 #include "coordinator/merge/pairing.h"
 
+#include "coordinator/merge/decay.h"
 #include "proto/payload.h"
 
 #include <math.h>
@@ -20,6 +21,11 @@ int pairing_begin(step_t *self, const coding_t *coding, uint32_t least, advance_
 {
     const plan_t *plan = &self->checkpoint.plan;
     task_cutter_t cutter;
+    sha256_t decay;
+    int decays;
+    int code = decay_save(self, &decays, &decay, error);
+    if (code != OK)
+        return code;
     task_cutter_init(&cutter, TASK_NEAR, NEAR_PLACES_A_TASK, NEAR_PLACES_A_SEGMENT);
     for (uint32_t p = 0; p < plan->partition_count; p++)
         if (takes_part(self, p))
@@ -27,6 +33,8 @@ int pairing_begin(step_t *self, const coding_t *coding, uint32_t least, advance_
                             plan_partition_size(plan, p));
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
     coding_put(coding, &cutter);
+    if (decays)
+        task_cutter_input(&cutter, "decay", &decay);
     task_cutter_param(&cutter, "k", least);
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
     snprintf(out->phase, sizeof out->phase, "bounds");
@@ -166,6 +174,8 @@ int pairing_after_near(step_t *self, uint32_t k, advance_output_t *out, error_t 
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
     coding_put(&coding, &cutter);
     task_cutter_input(&cutter, "near", &near);
+    if (step_input(self, "decay") != NULL)
+        task_cutter_input(&cutter, "decay", step_input(self, "decay"));
     task_cutter_param(&cutter, "k", k);
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
     snprintf(out->phase, sizeof out->phase, "neighbours");

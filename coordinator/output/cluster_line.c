@@ -196,9 +196,8 @@ static void put_real(json_text_t *out, const char *key, double value)
     json_text_double(out, value);
 }
 
-static void put_pairs(json_text_t *out, const job_spec_t *spec)
+static void put_decay(json_text_t *out, const job_spec_t *spec)
 {
-    put_real(out, "min_weight", spec->min_weight);
     json_text_key(out, "decay");
     put_text(out, decay_name(spec->decay));
     json_text_key(out, "decay_days");
@@ -206,6 +205,12 @@ static void put_pairs(json_text_t *out, const job_spec_t *spec)
         json_text_raw(out, "null", 4);
     else
         json_text_double(out, spec->decay_days);
+}
+
+static void put_pairs(json_text_t *out, const job_spec_t *spec)
+{
+    put_real(out, "min_weight", spec->min_weight);
+    put_decay(out, spec);
 }
 
 static void put_agglomerative(json_text_t *out, const cluster_t *cluster, const job_spec_t *spec)
@@ -251,6 +256,8 @@ static void put_parameters(json_text_t *out, const cluster_t *cluster, const job
     put_text(out, spec->selection == SELECTION_LEAF ? "leaf" : "eom");
     put_flag(out, "allow_single_cluster", spec->allow_single_cluster);
     put_integer(out, "max_cluster_size", spec->max_cluster_size);
+    if (spec->decay != DECAY_NONE)
+        put_decay(out, spec);
     if (spec->mode == MODE_APPROXIMATE) {
         json_text_key(out, "mode");
         put_text(out, "approximate");

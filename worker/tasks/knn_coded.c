@@ -97,6 +97,7 @@ static void measure(const knn_t *self, const float *const *a, const float *const
     float d2[MEASURED_AT_ONCE];
     compute_dist2(self->state->context->compute)->pairs(a, b, count, self->rows.dimension, d2);
     for (size_t i = 0; i < count; i++) {
+        d2[i] = task_state_decayed(self->state, d2[i], offers[i].slot[0], offers[i].slot[1]);
         shared_lists_offer(self->lists, offers[i].list[0], d2[i], offers[i].slot[1]);
         shared_lists_offer(self->lists, offers[i].list[1], d2[i], offers[i].slot[0]);
     }

@@ -279,7 +279,8 @@ static int read_vectors(const near_t *self, uint32_t begin, size_t rows, scratch
                            &scratch->error);
 }
 
-static float bound_of(const near_t *self, size_t r, const float *vector, scratch_t *scratch)
+static float bound_of(const near_t *self, uint32_t place, size_t r, const float *vector,
+                      scratch_t *scratch)
 {
     size_t count = 0, dimension = self->state->dimension;
     const uint32_t *column = scratch->column + r * self->wanted;
@@ -291,9 +292,13 @@ static float bound_of(const near_t *self, size_t r, const float *vector, scratch
         return INFINITY;
     compute_dist2(self->state->context->compute)
         ->pairs(scratch->left, scratch->right, count, dimension, scratch->d2);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        uint32_t other = place_of(self, scratch, column[i]);
+        scratch->d2[i] = task_state_decayed(self->state, scratch->d2[i], self->view.slot[place],
+                                            self->view.slot[other]);
         if (!(scratch->d2[i] < INFINITY))
             scratch->d2[i] = INFINITY;
+    }
     return select_rank(scratch->d2, count, self->k - 1);
 }
 
@@ -304,7 +309,7 @@ static void bound_rows(const near_t *self, uint32_t begin, size_t rows, scratch_
         uint32_t place = place_of(self, scratch, column);
         if (place >= begin && place < begin + rows)
             self->segment_bound[place - self->first] =
-                bound_of(self, place - begin, scratch->vector[scratch->at[column]], scratch);
+                bound_of(self, place, place - begin, scratch->vector[scratch->at[column]], scratch);
     }
 }
 

@@ -39,8 +39,8 @@ static float bound_of_tile(const neighbours_t *self, size_t row, const vectors_t
                            range_t range, const sweep_row_t *scratch)
 {
     size_t count = range.end - range.begin;
-    if (count < self->k + 1)
-        return INFINITY;
+    if (count < self->k + 1 || self->state->decay.count)
+        return INFINITY; /* products say nothing of days */
     for (size_t i = 0; i < count; i++) {
         float key = tile->bound[range.begin + i] - scratch->product[range.begin + i];
         scratch->keys[i] = isnan(key) ? INFINITY : key;
@@ -85,8 +85,10 @@ void neighbours_visit(neighbours_t *self, size_t row, const vectors_t *tile,
             continue;
         if (scratch->product && scratch->product[column] < tile->bound[column] + row_bound)
             continue; /* the list has become better since the row was screened */
-        float d2 = dist2(self->rows->values + row * dimension, tile->values + column * dimension,
-                         dimension);
+        float d2 = task_state_decayed(self->state,
+                                      dist2(self->rows->values + row * dimension,
+                                            tile->values + column * dimension, dimension),
+                                      self->rows->slots[row], slot);
         if (nearest_offer(self->d2 + row * self->k, self->slot + row * self->k, self->k, d2,
                           slot) &&
             *farthest < limit) {

@@ -37,7 +37,8 @@ static float least_weight(const reach_t *reach, size_t row, uint32_t slot)
     return fmaxf(in->core[slot], in->core[query]);
 }
 
-static float measure(coded_search_t *self, size_t row, uint32_t index_row, uint32_t thread)
+static float measure(coded_search_t *self, size_t row, uint32_t slot, uint32_t index_row,
+                     uint32_t thread)
 {
     const task_context_t *context = self->reach->state->context;
     size_t dimension = self->rows.dimension;
@@ -47,7 +48,8 @@ static float measure(coded_search_t *self, size_t row, uint32_t index_row, uint3
         self->failed[thread] = 1;
         return INFINITY;
     }
-    return compute_dist2(context->compute)->one(self->rows.vector[row], vector, dimension);
+    float d2 = compute_dist2(context->compute)->one(self->rows.vector[row], vector, dimension);
+    return task_state_decayed(self->reach->state, d2, self->reach->slots[row], slot);
 }
 
 static float row_wants(void *context, size_t row)
@@ -73,7 +75,7 @@ static void visit(void *context, const coded_t *tile, const code_pair_t *pairs, 
         float least = least_weight(reach, row, slot);
         if (!reach_better(reach, row, least, slot))
             continue;
-        float weight = fmaxf(measure(self, row, tile->rows[column], thread), least);
+        float weight = fmaxf(measure(self, row, slot, tile->rows[column], thread), least);
         if (!reach_better(reach, row, weight, slot))
             continue;
         reach->best[row] = weight;
@@ -97,7 +99,7 @@ static void find_a_way(coded_search_t *self, size_t row)
             float least = least_weight(reach, row, slot);
             if (least == INFINITY)
                 continue;
-            float weight = fmaxf(measure(self, row, reach->state->plan.rows[slot], 0), least);
+            float weight = fmaxf(measure(self, row, slot, reach->state->plan.rows[slot], 0), least);
             if (!reach_better(reach, row, weight, slot))
                 continue;
             reach->best[row] = weight;

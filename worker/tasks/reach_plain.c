@@ -56,7 +56,7 @@ static void consider(plain_t *self, size_t row, const vectors_t *tile, size_t co
     float weight = compute_dist2(reach->state->context->compute)
                        ->one(self->rows.values + row * dimension, tile->values + column * dimension,
                              dimension);
-    weight = fmaxf(weight, least);
+    weight = fmaxf(task_state_decayed(reach->state, weight, query, slot), least);
     if (!reach_better(reach, row, weight, slot))
         return;
     reach->best[row] = weight;

@@ -35,6 +35,26 @@ static int open_plan(task_state_t *state, error_t *error)
                      state->task->dimension, state->plan.dimension, flat_index_dimension(index));
 }
 
+/* The factors by days apart, of stages whose job has a decay. */
+static int open_decay(task_state_t *state, error_t *error)
+{
+    const void *factor;
+    size_t count = 0;
+    if (!task_input(state->task, "decay"))
+        return OK;
+    int code = task_state_input(state, "decay", &state->decay_columns, error);
+    if (!code)
+        code = columns_get(state->decay_columns, "factor", COLUMN_F64, SIZE_MAX, &factor, &count,
+                           error);
+    if (code)
+        return code;
+    state->decay = (pair_weight_t){.count = count, .factor = factor};
+    for (size_t i = 0; i < count; i++)
+        if (!(state->decay.factor[i] >= 0 && state->decay.factor[i] <= 1))
+            return error_set(error, ERR_PROTOCOL, "decay: a factor of %g", state->decay.factor[i]);
+    return OK;
+}
+
 int task_run(const task_t *task, const task_context_t *context, uint8_t **payload, size_t *length,
              error_t *error)
 {
@@ -47,6 +67,8 @@ int task_run(const task_t *task, const task_context_t *context, uint8_t **payloa
         return error_set(error, ERR_PROTOCOL, "a task of %u segments without them",
                          task->segment_count);
     int code = open_plan(&state, error);
+    if (!code)
+        code = open_decay(&state, error);
     if (!code) {
         screen_init(&state.screen, state.dimension);
         code = task_state_check_stop(&state, error);
@@ -56,5 +78,6 @@ int task_run(const task_t *task, const task_context_t *context, uint8_t **payloa
     if (!code)
         task_state_advance(&state, task->work);
     plan_view_close(&state.plan);
+    columns_close(&state.decay_columns);
     return code;
 }

@@ -2,6 +2,7 @@
 #ifndef STAGE4_WORKER_TASKS_TASK_STATE_H
 #define STAGE4_WORKER_TASKS_TASK_STATE_H
 
+#include "proto/pair_weight.h"
 #include "worker/compute/compute.h"
 #include "worker/compute/screen.h"
 #include "worker/tasks/plan_view.h"
@@ -13,6 +14,8 @@ typedef struct {
     plan_view_t plan;
     screen_t screen;
     size_t dimension;
+    columns_t *decay_columns;
+    pair_weight_t decay; /* factors of the input "decay"; none: days do not matter */
 } task_state_t;
 
 /* One file a kind: knn.c, reach.c, seed.c, assign.c, summarise.c, silhouette.c, rotate.c, encode.c,
@@ -56,6 +59,16 @@ int task_state_find(const task_state_t *state, const uint32_t *rows, size_t coun
                     const float **out, error_t *error);
 int task_state_copy(const task_state_t *state, const uint32_t *rows, size_t count, float *out,
                     error_t *error);
+
+/* The canonical d2 of two slots as the job counts it: grown by the decay where there is one. What
+ * the screens rule out by d2 is ruled out by this as well. */
+static inline float task_state_decayed(const task_state_t *state, float d2, uint32_t a, uint32_t b)
+{
+    const int32_t *day = state->plan.day;
+    if (!state->decay.count || !day)
+        return d2;
+    return pair_decayed(pair_factor(&state->decay, (int64_t)day[a] - day[b]), d2);
+}
 
 int task_state_stopped(const task_state_t *state);
 int task_state_check_stop(const task_state_t *state, error_t *error); /* OK or ERR_CANCELLED */

@@ -151,6 +151,7 @@ static void measure(const verify_t *self, const coded_t *tile, const code_pair_t
         ->pairs(rows, columns, count, self->rows.dimension, d2);
     for (size_t i = 0; i < count; i++) {
         uint32_t slot = self->rows.slot[pairs[i].row], other = tile->slot[pairs[i].column];
+        d2[i] = task_state_decayed(self->state, d2[i], slot, other);
         if (!(d2[i] <= self->limit[pairs[i].row]))
             continue;
         float core = fmaxf(self->tree.core[slot], self->tree.core[other]);

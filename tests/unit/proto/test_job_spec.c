@@ -39,7 +39,8 @@ static void the_smallest_job_has_the_documented_defaults(void **state)
               "\"dimension\":768,\"embedding_type\":\"events\",\"filter\":{},"
               "\"include_metadata\":false,\"max_bad_fraction\":0.01,\"metric\":\"cosine\","
               "\"params\":{\"allow_single_cluster\":false,\"cluster_selection_epsilon\":0,"
-              "\"cluster_selection_method\":\"eom\",\"max_cluster_size\":0,\"min_cluster_size\":5,"
+              "\"cluster_selection_method\":\"eom\",\"decay\":\"none\","
+              "\"decay_days\":null,\"max_cluster_size\":0,\"min_cluster_size\":5,"
               "\"min_samples\":5,\"mode\":\"exact\",\"target_recall\":0.95},\"partition_by\":[],"
               "\"priority\":5,\"quality\":[],\"retention_days\":null,"
               "\"window_days\":null}");
