@@ -27,6 +27,7 @@ static const struct {
     FAULT(worker_faults),
     FAULT(lost_payloads),
     FAULT(stalls),
+    FAULT(hangs),
     FAULT(controls),
 };
 

@@ -183,9 +183,17 @@ static void start_op(world_t *self, const core_action_t *action)
     mail_at(self, MAIL_DONE, effect_ms + rng_between(&self->rng, 0, 10))->index = index;
 }
 
+int shell_waits(const world_t *self, uint32_t index)
+{
+    const op_t *op = &self->ops[index];
+    return self->now_ms < self->hung_until_ms && op->kind != CORE_ACTION_ADVANCE &&
+           op->kind != CORE_ACTION_WRITE;
+}
+
 void shell_effect(world_t *self, uint32_t index)
 {
     op_t *op = &self->ops[index];
+    op->happened = 1;
     if (!op->has_effect || op->stopped || op->lost)
         return;
     int code = store_apply(self, op);
@@ -315,7 +323,7 @@ static void answer_client(world_t *self, const core_action_t *action)
 /* Some users are quick. */
 static void retry_soon(world_t *self, uint32_t job)
 {
-    if (self->quiet || self->request_count > 30 || !rng_chance(&self->rng, 0.3))
+    if (self->quiet || self->request_count > 30 || !rng_chance(&self->rng, 0.6))
         return;
     mail_t *mail = mail_at(self, MAIL_CLIENT, self->now_ms + rng_between(&self->rng, 0, 20));
     mail->index = job;

@@ -69,6 +69,7 @@ static void choose_faults(world_t *self)
     faults->lost_inputs = maybe_count(self, 3);
     faults->expiries = maybe_count(self, 8);
     faults->stalls = maybe_count(self, 3);
+    faults->hangs = maybe_count(self, 3);
     faults->controls = maybe_count(self, 12);
     faults->list_unacknowledged = rng_chance(&self->rng, 0.5);
 }
@@ -82,6 +83,7 @@ static void choose_options(world_t *self)
     self->options.queue_limit = rng_chance(&self->rng, 0.1) ? 2 : 1000;
     self->options.straggler_percent = PERCENT[rng_below(&self->rng, 3)];
     self->options.save_retry_limit = rng_chance(&self->rng, 0.3) ? 2 : 20;
+    self->options.retry_limit = rng_chance(&self->rng, 0.3) ? 2 : 3;
     self->quiet_ms = rng_between(&self->rng, 1000, 8000);
     self->resume_at_end = rng_chance(&self->rng, 0.7);
 }
@@ -121,6 +123,9 @@ static void plan_faults(world_t *self)
     for (uint32_t i = 0; i < self->faults.stalls; i++)
         mail_at(self, MAIL_STALL, some_time(self))->value =
             (uint64_t)rng_between(&self->rng, 200, 8000);
+    for (uint32_t i = 0; i < self->faults.hangs; i++)
+        mail_at(self, MAIL_HANG, some_time(self))->value =
+            (uint64_t)rng_between(&self->rng, 500, 6000);
     self->crash_countdown_actions = self->faults.crash_in_actions;
     self->crash_countdown_effects = self->faults.crash_after_effects;
     mail_at(self, MAIL_QUIET, self->quiet_ms);
@@ -183,6 +188,30 @@ static void stall(world_t *self, int64_t until_ms)
     world_note(self, "the coordinator stands still until %lld", (long long)self->stalled_until_ms);
 }
 
+/* No save comes to its end meanwhile. Then all that were asked for do, in their order and together,
+ * before the first of them is told. */
+static void hang(world_t *self, int64_t until_ms)
+{
+    until_ms = until_ms < self->quiet_ms ? until_ms : self->quiet_ms;
+    if (until_ms > self->hung_until_ms)
+        self->hung_until_ms = until_ms;
+    world_note(self, "the store hangs until %lld", (long long)self->hung_until_ms);
+}
+
+static void store_goes_on(world_t *self, const mail_t *mail)
+{
+    if (mail->generation != self->generation)
+        return;
+    if (shell_waits(self, mail->index))
+        mail_again(self, mail, self->hung_until_ms + (mail->kind == MAIL_DONE));
+    else if (mail->kind == MAIL_EFFECT)
+        shell_effect(self, mail->index);
+    else if (!self->ops[mail->index].happened)
+        mail_again(self, mail, self->now_ms + 1);
+    else
+        shell_done(self, mail->index);
+}
+
 static void calm(world_t *self)
 {
     world_note(self, "from here on nothing goes wrong");
@@ -230,12 +259,8 @@ static void happen(world_t *self, const mail_t *mail)
         worker_receive(self, mail);
         break;
     case MAIL_EFFECT:
-        if (mail->generation == self->generation)
-            shell_effect(self, mail->index);
-        break;
     case MAIL_DONE:
-        if (mail->generation == self->generation)
-            shell_done(self, mail->index);
+        store_goes_on(self, mail);
         break;
     case MAIL_CRASH:
         shell_crash(self);
@@ -248,6 +273,9 @@ static void happen(world_t *self, const mail_t *mail)
         break;
     case MAIL_STALL:
         stall(self, self->now_ms + (int64_t)mail->value);
+        break;
+    case MAIL_HANG:
+        hang(self, self->now_ms + (int64_t)mail->value);
         break;
     case MAIL_LOSE_PAYLOAD:
         lose_payload(self, mail->index);

@@ -147,6 +147,7 @@ typedef enum {
     MAIL_LOSE_PAYLOAD,
     MAIL_LOSE_INPUT,
     MAIL_STALL,
+    MAIL_HANG,
     MAIL_EXPIRE,
     MAIL_QUIET
 } mail_kind_t;
@@ -180,6 +181,7 @@ typedef struct {
     uint32_t job;
     int code; /* what DONE will say */
     int has_effect;
+    int happened; /* its time has come */
     int lost; /* DONE will say that a file is lost */
     int stopped;
     uint32_t epoch, stage, task_count, worker;
@@ -216,6 +218,7 @@ typedef struct {
     uint32_t lost_inputs;
     uint32_t expiries;
     uint32_t stalls; /* of the coordinator's process */
+    uint32_t hangs;  /* of the store */
     uint32_t controls;
     int list_unacknowledged; /* do heartbeats name what only waits for its ACK? */
 } faults_t;
@@ -243,6 +246,7 @@ typedef struct {
     uint32_t generation;
     int64_t tick_ms;
     int64_t stalled_until_ms;
+    int64_t hung_until_ms; /* the store: saves wait, one behind the other */
     int64_t last_event_ms;
     uint32_t crash_countdown_actions; /* 0 off */
     uint32_t crash_countdown_effects;
@@ -300,6 +304,7 @@ void shell_feed(world_t *self, core_event_t *event); /* one core_step and its ac
 void shell_receive(world_t *self, const mail_t *mail);
 void shell_effect(world_t *self, uint32_t index);
 void shell_done(world_t *self, uint32_t index);
+int shell_waits(const world_t *self, uint32_t index); /* for a store that hangs */
 void shell_lost_input(world_t *self, uint32_t job);
 void shell_expire(world_t *self, uint32_t job);
 void key_to_ref(const world_t *self, const task_key_t *key, task_ref_t *out);
