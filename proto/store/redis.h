@@ -2,13 +2,12 @@
  *
  * A connection is made when it is first needed and made again after it was lost. Everything is
  * bounded in time. A command whose answer was lost is sent once more over a new connection: so only
- * what may happen twice may be sent (every command of the ledger and of the cache may). After a connection could not
- * be made, further calls fail at once for REDIS_PAUSE_MS: an event loop that saves is not held up
- * again and again.
+ * what may happen twice may be sent (every command of the ledger and of the cache may). After a
+ * connection could not be made, further calls fail at once for REDIS_PAUSE_MS.
  *
- * So a server that hangs holds a loop up for REDIS_COMMAND_MS once; from then on it has only
- * REDIS_PROBE_MS to greet us, every REDIS_PAUSE_MS, until it does. A pause that a user asks for has
- * 2 s, of which running tasks are given one: the rest is more than both together.
+ * A server that hangs holds its caller up for REDIS_COMMAND_MS once; from then on it has only
+ * REDIS_PROBE_MS to greet us, every REDIS_PAUSE_MS, until it does. The coordinator's callers are
+ * threads beside its event loop, a gateway's is a request that can do without its cache.
  *
  * Redis' errors become ours: ERR_UNAVAILABLE for a server that is away, loading, busy or a replica,
  * ERR_IO for one that cannot write, ERR_USAGE for a refused password or database, with the address

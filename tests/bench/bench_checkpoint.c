@@ -89,8 +89,8 @@ static json_t *ask(coordinator_client_t *client, client_verb_t verb, const char 
 {
     char *answer = NULL;
     error_t error = ERROR_INIT;
-    if (coordinator_client_call(client, verb, job_id, NULL, body, body ? strlen(body) : 0, ANSWER_MS,
-                                &answer, &error)) {
+    if (coordinator_client_call(client, verb, job_id, NULL, body, body ? strlen(body) : 0,
+                                ANSWER_MS, &answer, &error)) {
         fprintf(stderr, "bench_checkpoint: %s\n", error.message);
         exit(1);
     }

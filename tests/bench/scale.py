@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """What it costs to be reliable, and what does not grow: the numbers of docs/reliability.md.
 
-    tests/bench/scale.py checkpoint [--rows 50000] [--pairs 3]   a run with its checkpoints and without
+    tests/bench/scale.py checkpoint [--rows 50000] [--pairs 3]   a job's checkpoints, and its result rows
     tests/bench/scale.py queue [--jobs 1000] [--workers 64]      the coordinator's share of a core
     tests/bench/scale.py memory [--jobs 1000]                    of each daemon, job after job
 
-On a Redis and a PostgreSQL of its own (checkpoint: on files, as `stage4 run` works). Processor time,
-not the clock, wherever a busy machine would lie."""
+On a Redis and a PostgreSQL of its own (checkpoint: on files, and its ledger in a Redis as well).
+Processor time, not the clock, wherever a busy machine would lie."""
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -21,6 +22,7 @@ HERE = pathlib.Path(__file__).resolve()
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "e2e")]
 import harness  # noqa: E402
 import make_vectors  # noqa: E402
+import servers  # noqa: E402
 from harness import AS_OF, BUILD  # noqa: E402
 from stored import StoredService  # noqa: E402
 
@@ -29,34 +31,47 @@ JOB = {"embedding_type": "events", "algorithm": "hdbscan", "as_of": AS_OF}
 
 # ---- checkpoints ----
 
-def run_once(indices, folder, state):
-    """(processor seconds, seconds) of one run."""
+VARIANTS = (("nothing kept", "none", "none"), ("ledger in SQLite", "sqlite", "none"),
+            ("ledger in Redis", "redis", "none"),
+            ("ledger and results in SQLite", "sqlite", "sqlite"))
+
+
+def run_once(indices, folder, ledger, results):
+    """What bench_checkpoint says, and the processor seconds of the Redis beside it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    command = [str(BUILD / "stage4"), "run", "--indices", str(indices), "--embedding-type", "events",
-               "--as-of", AS_OF, "--output", str(folder / "out.jsonl"), "--threads", "1"]
-    command += ["--state", str(folder / "state")] if state else []
-    begin = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, command
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - begin
+    program = next(BUILD.rglob("bench_checkpoint"))
+    command = [str(program), str(indices), "events", str(folder), ledger, results]
+    if ledger != "redis":
+        return dict(json.loads(subprocess.check_output(command)), server=0.0)
+    with servers.Redis() as redis:
+        before = harness.processor_seconds(redis.process.pid)
+        said = json.loads(subprocess.check_output(
+            command + [str(redis.port), servers.REDIS_PASSWORD]))
+        return dict(said, server=harness.processor_seconds(redis.process.pid) - before)
 
 
 def checkpoint(folder, options):
+    """The saver's thread, what the merge thread's syncs took, and Redis: that is what checkpoints
+    cost, payloads' files included. The difference to a run that keeps nothing has the noise of two runs."""
     source = harness.DATA / "events.index" if not options.source else options.source
     make_vectors.make(folder / "indices", options.rows, source)
-    rows = []
+    runs = {name: [] for name, _, _ in VARIANTS}
     for pair in range(options.pairs):
-        order = (True, False) if pair % 2 else (False, True)
-        times = {state: run_once(folder / "indices", folder / "run", state) for state in order}
-        rows.append(times)
-        print("with %.2f s of processor (%.2f s), without %.2f s (%.2f s): %+.1f %% (%+.1f %%)" % (
-            *times[True], *times[False], *(100 * (times[True][i] / times[False][i] - 1)
-                                           for i in (0, 1))), flush=True)
-    for i, what in ((0, "processor time"), (1, "time")):
-        print("checkpoints and result store, %s: %+.1f %% (median of %d pairs)" % (
-            what, statistics.median(100 * (t[True][i] / t[False][i] - 1) for t in rows), len(rows)))
+        for name, ledger, results in VARIANTS[::-1] if pair % 2 else VARIANTS:
+            runs[name].append(run_once(folder / "indices", folder / "run", ledger, results))
+    for name, _, results in VARIANTS:
+        cost = [r["saver"] + r["other_syncs_processor"] + r["server"] for r in runs[name]]
+        whole = [r["processor"] + r["server"] for r in runs[name]]
+        beside = [100 * (w / n["processor"] - 1) for w, n in zip(whole, runs["nothing kept"])]
+        print("%s: %.2f s of processor; saver %.3f s, others' syncs %.3f s, Redis %.3f s: %.2f %% "
+              "of the job; against nothing kept %+.1f %%; %d + %d syncs, waited for %.2f + %.2f s" % (
+                  name, statistics.median(whole), *(statistics.median(r[k] for r in runs[name]) for k in (
+                      "saver", "other_syncs_processor", "server")),
+                  statistics.median(100 * c / w for c, w in zip(cost, whole)),
+                  statistics.median(beside), runs[name][0]["saver_syncs"],
+                  runs[name][0]["other_syncs"], *(statistics.median(r[k] for r in runs[name]) for k in (
+                      "saver_syncs_seconds", "other_syncs_seconds"))), flush=True)
 
 
 # ---- many jobs and workers ----

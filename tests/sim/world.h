@@ -182,7 +182,7 @@ typedef struct {
     int code; /* what DONE will say */
     int has_effect;
     int happened; /* its time has come */
-    int lost; /* DONE will say that a file is lost */
+    int lost;     /* DONE will say that a file is lost */
     int stopped;
     uint32_t epoch, stage, task_count, worker;
     int last, first;

@@ -292,6 +292,57 @@ static void a_save_whose_connection_is_cut_is_sent_again(void **state)
     proxy_destroy(&proxy);
 }
 
+#define TOGETHER 20
+
+/* Tasks 0 to 19 of the job's stage in one go; gives how many were not kept. */
+static int change_together(ledger_t *ledger)
+{
+    ledger_change_t changes[TOGETHER] = {{.kind = LEDGER_JOB}};
+    task_ref_t refs[TOGETHER];
+    sha256_t hashes[TOGETHER];
+    int failed = 0;
+    for (uint32_t i = 0; i < TOGETHER; i++) {
+        refs[i] = (task_ref_t){.job_id = "j", .epoch = 1, .task = i};
+        hashes[i] = ledger_hash(i);
+        changes[i] = ledger_change_task(&refs[i], &hashes[i]);
+    }
+    ledger->verbs->change(ledger, changes, TOGETHER);
+    for (size_t i = 0; i < TOGETHER; i++)
+        failed += changes[i].error.code != OK;
+    return failed;
+}
+
+static void changes_made_together_survive_a_cut_and_forgotten_scripts(void **state)
+{
+    ledger_fixture_t *self = *state;
+    proxy_t *proxy = proxy_new(server.port);
+    ledger_t *through = open_through(self->place, proxy, 0);
+    ledger_job_t job = ledger_a_job("j", 1, "key");
+    const proxy_mode_t modes[] = {PROXY_CUT, PROXY_CUT_ANSWER, PROXY_PASS};
+    for (uint32_t round = 0; round < 9; round++) {
+        assert_int_equal(ledger_change(through, ledger_change_forget("j"), NULL), OK);
+        assert_int_equal(ledger_change(through, ledger_change_job(&job), NULL), OK);
+        if (round > 5)
+            tell_redis("SCRIPT FLUSH");
+        atomic_store(&proxy->mode, modes[round % 3]);
+        assert_int_equal(change_together(through), 0);
+        ledger_dump_t *dump = ledger_dump(self);
+        assert_non_null(strstr(dump->text, "job j"));
+        free(dump);
+    }
+    assert_int_equal(ledger_save_stage(self, "j", 1, 0), OK);
+    ledger_dump_t *dump = ledger_dump(self);
+    for (uint32_t task = 0; task < TOGETHER; task++) {
+        char line[64];
+        snprintf(line, sizeof line, "task j 1 0 %u\n", task);
+        assert_non_null(strstr(dump->text, line));
+    }
+    free(dump);
+    assert_true(atomic_load(&proxy->cuts) >= 4);
+    through->verbs->close(&through);
+    proxy_destroy(&proxy);
+}
+
 static void a_server_that_hangs_is_given_up_in_time(void **state)
 {
     ledger_fixture_t *self = *state;
@@ -393,6 +444,7 @@ int main(void)
         LEDGER_TEST(a_redis_that_came_back_empty_is_noticed, &factory),
         LEDGER_TEST(a_restart_is_survived_by_an_open_handle, &factory),
         LEDGER_TEST(a_save_whose_connection_is_cut_is_sent_again, &factory),
+        LEDGER_TEST(changes_made_together_survive_a_cut_and_forgotten_scripts, &factory),
         LEDGER_TEST(a_server_that_hangs_is_given_up_in_time, &factory),
         LEDGER_TEST(a_server_that_goes_on_hanging_is_hardly_waited_for, &factory),
         cmocka_unit_test(a_full_disk_loses_nothing_acknowledged),
