@@ -59,7 +59,7 @@ def workers_in_the_process_are_counted():
 
 
 def long_lists_are_counted():
-    assert_as_foretold(*HDBSCAN, "--param", "min_samples=100")
+    assert_as_foretold(*[word.replace("min_samples=5", "min_samples=100") for word in HDBSCAN])
 
 
 def kmeans_takes_what_was_foretold():
