@@ -2,11 +2,12 @@
 """The story of one long job: workers come and go, the coordinator is killed twice, Redis and
 PostgreSQL are restarted; it ends with the bytes of the undisturbed run, and its report says it all.
 
-    tests/e2e/long_job.py [--rows 60000] [--duty 0.3]
+    tests/e2e/long_job.py [--rows 60000] [--duty 0.3] [--hold]
 
 Workers are slow: they have one thread, and are stopped (SIGSTOP) for a part of every fifth of a
 second, so that they work --duty of the time. What happens next happens when the job has come so far,
-not after so many seconds."""
+not after so many seconds. With --hold they work a quarter of that while a fault is waited to be felt, so
+that a short job has something left for the next one; test_long_job.py is that."""
 import argparse
 import json
 import pathlib
@@ -51,8 +52,10 @@ class Throttle(threading.Thread):
 
 
 class Story:
-    def __init__(self, service):
+    def __init__(self, service, throttle, hold):
         self.service = service
+        self.throttle = throttle
+        self.hold = hold
         self.job = None
         self.told = []
         self.chapters = [  # (how far the job must have come, what happens then)
@@ -125,7 +128,11 @@ class Story:
         self.job = self.service.submit(**JOB)
         for progress, chapter in self.chapters:
             status = self.service.wait_for(lambda: self.reached(progress), 900, chapter.__name__)
+            duty = self.throttle.duty
+            if self.hold and chapter not in (self.redis_goes_and_comes_back, self.postgres_goes):
+                self.throttle.duty /= 4  # those two wait for the job to go on
             chapter()
+            self.throttle.duty = duty
             self.told.append("%5.1f s, %2.0f %%: %s" % (
                 time.monotonic() - begin, 100 * status["progress"],
                 chapter.__name__.replace("_", " ")))
@@ -157,7 +164,7 @@ def check_report(report):
     assert len(report["workers"]) >= 2, report["workers"]
 
 
-def tell_story(rows, duty):
+def tell_story(rows, duty, hold):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="stage4-long-job-"))
     try:
         indices = harness.made_events(folder / "indices", rows, seed=3)
@@ -168,7 +175,7 @@ def tell_story(rows, duty):
             service.begin()
             throttle = Throttle(service, duty)
             throttle.start()
-            story = Story(service)
+            story = Story(service, throttle, hold)
             try:
                 begin = time.monotonic()
                 status = story.run()
@@ -189,6 +196,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=60000)
     parser.add_argument("--duty", type=float, default=0.3)
+    parser.add_argument("--hold", action="store_true")
     tell_story(**vars(parser.parse_args()))
     print("the bytes of the undisturbed run, and the report says what happened")
     sys.exit(0)
