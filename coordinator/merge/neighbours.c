@@ -136,6 +136,8 @@ static int merge_list(neighbours_t *self, uint32_t slot, const uint32_t *neighbo
     uint32_t k = self->lists.k, i = 0, j = 0;
     uint32_t *slots = self->neighbour + (size_t)slot * k;
     float *distances = self->d2 + (size_t)slot * k;
+    if (count == 0) /* of most parts: neighbours are places near by */
+        return OK;
     for (uint32_t m = 0; m < k && (slots[i] != SLOT_NONE || j < count); m++) {
         int own = j == count || before(distances[i], slots[i], d2[j], neighbour[j]);
         self->merged_slot[m] = own ? slots[i] : neighbour[j];
