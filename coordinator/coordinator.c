@@ -227,8 +227,8 @@ static int open_shell(shell_t *self, const coordinator_options_t *options, const
 static void close_shell(shell_t *self)
 {
     for (size_t i = 0; i < self->jobs.count; i++)
-        if (self->jobs.items[i]->merging)
-            atomic_store(&self->jobs.items[i]->merging->stop, 1);
+        if (self->jobs.items[i].record && self->jobs.items[i].record->merging)
+            atomic_store(&self->jobs.items[i].record->merging->stop, 1);
     merge_thread_destroy(&self->merge); /* before the records that its work borrows from */
     if (self->reader != self->saver)
         store_thread_destroy(&self->reader);

@@ -151,6 +151,11 @@ void shell_verify_inputs(shell_t *self, const char *job_id);
 /* The record of an ended job gets back what the ledger has of it; takes the row's spec. */
 int shell_revive(job_record_t *record, ledger_job_t *row, int retried, error_t *error);
 void shell_load_again(shell_t *self, job_record_t *record);
+/* What tells two jobs under one key apart, but for as_of. */
+sha256_t shell_asked(const job_spec_t *spec);
+/* An ended job of which nothing is under way answers from the ledger: its record may go, and whoever
+ * had it must look again. */
+void shell_let_rest(shell_t *self, const char *job_id);
 void shell_read_report(job_record_t *record, const char *report_json);
 
 /* What the ledger has is known to the core, which does nothing yet. */

@@ -51,7 +51,7 @@ void shell_feed(shell_t *self, const core_event_t *event)
 
 static job_record_t *record_of(shell_t *self, const core_action_t *action)
 {
-    return job_book_find(&self->jobs, action->job_id);
+    return job_book_wake(&self->jobs, action->job_id);
 }
 
 static void done(shell_t *self, const core_action_t *action, const error_t *error)
@@ -61,17 +61,12 @@ static void done(shell_t *self, const core_action_t *action, const error_t *erro
     shell_later(self, &event);
 }
 
-/* An ended job answers from the ledger; its texts need no memory here. */
-static void slim(job_record_t *record)
+void shell_let_rest(shell_t *self, const char *job_id)
 {
-    if (!job_state_ended(record->state) || record->merging)
-        return;
-    free(record->spec_json);
-    free(record->report_json);
-    record->spec_json = NULL;
-    record->report_json = NULL;
-    job_record_set_stage(record, NULL, record->stage_number, 0, NULL);
-    job_story_clear(&record->story);
+    job_record_t *record = job_book_find(&self->jobs, job_id);
+    if (record && job_state_ended(record->state) && record->state != JOB_REMOVING &&
+        record->durable && record->row_state == record->state && !record->merging && !record->saves)
+        job_book_rest(&self->jobs, record);
 }
 
 void shell_log_task(shell_t *self, const char *event, const core_action_t *action)
@@ -304,9 +299,7 @@ static void take_over(shell_t *self, job_record_t *record, merge_work_t *work, c
         job_story_taken(&record->story, clock_wall_ms(), STORE_RESULTS);
     else if (work->error.code == ERR_UNAVAILABLE)
         job_story_refused(&record->story, clock_wall_ms(), STORE_RESULTS, &work->error);
-    if (work->kind == MERGE_PURGE)
-        slim(record);
-    else if (work->kind == MERGE_ADVANCE && !work->error.code)
+    if (work->kind == MERGE_ADVANCE && !work->error.code)
         advanced(record, work, event);
     else if (work->report_json && !work->error.code) {
         free(record->report_json);
@@ -339,6 +332,7 @@ void shell_merged(shell_t *self, merge_work_t *work)
     merge_work_destroy(&work);
     if (!left)
         shell_feed(self, &event);
+    shell_let_rest(self, event.job_id);
 }
 
 /* ---- and the rest ---- */
@@ -367,7 +361,7 @@ static void act_changed(shell_t *self, const core_action_t *action)
         shell_load_again(self, record);
     else if (action->state == JOB_PAUSED)
         job_record_phase(record, NULL, clock_monotonic_ms());
-    slim(record);
+    shell_let_rest(self, action->job_id);
 }
 
 void shell_perform(shell_t *self, const core_action_t *action)

@@ -145,14 +145,22 @@ void shell_answer(shell_t *self, uint64_t request, const char *job_id, const err
 /* ---- submit ---- */
 
 /* A key may come again with the same job only. as_of counts when the request gave it. */
-static int same_job(const job_spec_t *asked, const job_spec_t *kept)
+sha256_t shell_asked(const job_spec_t *spec)
 {
-    sha256_t a = job_spec_identity(asked);
-    sha256_t b = job_spec_identity(kept);
-    return sha256_equal(&a, &b) && asked->include_metadata == kept->include_metadata &&
-           asked->quality == kept->quality && asked->priority == kept->priority &&
-           asked->retention_days == kept->retention_days &&
-           (asked->as_of_ms == TIME_NONE || asked->as_of_ms == kept->as_of_ms);
+    const sha256_t identity = job_spec_identity(spec);
+    uint8_t bytes[sizeof identity.bytes + 4 * sizeof(int64_t)];
+    const int64_t rest[] = {spec->include_metadata, spec->quality, spec->priority,
+                            spec->retention_days};
+    memcpy(bytes, identity.bytes, sizeof identity.bytes);
+    memcpy(bytes + sizeof identity.bytes, rest, sizeof rest);
+    return sha256_of(bytes, sizeof bytes);
+}
+
+static int same_job(const job_spec_t *asked, const job_record_t *kept)
+{
+    sha256_t sum = shell_asked(asked);
+    return sha256_equal(&sum, &kept->asked) &&
+           (asked->as_of_ms == TIME_NONE || asked->as_of_ms == kept->spec.as_of_ms);
 }
 
 /* A key that is known: the job that has it is the answer, or why it is none. 1: it was given. */
@@ -162,7 +170,7 @@ static int answer_by_key(shell_t *self, const net_peer_t *peer, const client_req
     if (!record->durable)
         error_set(error, ERR_UNAVAILABLE,
                   "a job with this idempotency key is being saved; ask again");
-    else if (!same_job(spec, &record->spec))
+    else if (!same_job(spec, record))
         error_field(error, ERR_CONFLICT, "idempotency_key",
                     "this idempotency key belongs to job %s, which asks for something else",
                     record->job_id);
@@ -196,6 +204,7 @@ static int new_record(shell_t *self, const client_request_t *request, job_spec_t
     record->submitted_ms = now_ms;
     record->changed_ms = now_ms;
     record->spec_json = spec_json;
+    record->asked = shell_asked(spec);
     record->spec = *spec;
     memset(spec, 0, sizeof *spec);
     *out = record;
@@ -225,7 +234,8 @@ static int on_submit(shell_t *self, const net_peer_t *peer, const client_request
     (void)body;
     if (job_spec_from_json(request->body ? request->body : "", request->body_length, &spec, error))
         return 0;
-    const job_record_t *known = job_book_find_key(&self->jobs, request->idempotency_key);
+    job_record_t room;
+    const job_record_t *known = job_book_find_key(&self->jobs, request->idempotency_key, &room);
     if (known)
         given = answer_by_key(self, peer, request, &spec, known, error);
     else

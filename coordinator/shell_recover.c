@@ -65,12 +65,15 @@ static int recover_job(void *context, const ledger_job_t *row)
         if (!record->spec_json)
             return ERR_MEMORY;
     }
+    record->asked = shell_asked(&record->spec);
     core_event_t event = {.kind = CORE_EVENT_RECOVER_JOB,
                           .priority = record->spec.priority,
                           .epoch = row->epoch,
                           .state = row->state,
                           .error = row->error};
     memcpy(event.job_id, row->job_id, sizeof event.job_id);
+    if (job_state_ended(row->state))
+        job_book_rest(&self->jobs, record);
     shell_feed(self, &event);
     return OK;
 }
@@ -101,11 +104,9 @@ static int recover_stage(void *context, const ledger_stage_t *row)
 {
     shell_t *self = context;
     error_t error = ERROR_INIT;
-    job_record_t *record = job_book_find(&self->jobs, row->job_id);
-    if (!record)
-        return OK;
+    job_record_t *record = job_book_find(&self->jobs, row->job_id); /* NULL: at rest */
     stage_name_t name = {row->job_id, row->stage, row->task_count, row->stage_sha, row->state_sha};
-    int wanted = !row->last && !job_state_ended(record->state);
+    int wanted = record && !row->last && !job_state_ended(record->state);
     if (wanted && shell_load_stage(self, record, &name, &error)) {
         log_event(self->log, LOG_WARNING, "stage_lost", LOG_TEXT("job_id", row->job_id),
                   LOG_TEXT("error", error.message));

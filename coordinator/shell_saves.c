@@ -112,7 +112,7 @@ static void read_first(shell_t *self, const core_action_t *action)
 
 void shell_save_job(shell_t *self, const core_action_t *action)
 {
-    job_record_t *record = job_book_find(&self->jobs, action->job_id);
+    job_record_t *record = job_book_wake(&self->jobs, action->job_id);
     if (!record)
         refuse(self, action, ERR_INTERNAL, "the job to be saved has no record");
     else if (record->spec_json)
@@ -124,7 +124,7 @@ void shell_save_job(shell_t *self, const core_action_t *action)
 /* What the ledger has of an ended job is there again: now its row can be saved. */
 void shell_row_for_save(shell_t *self, store_work_t *work)
 {
-    job_record_t *record = job_book_find(&self->jobs, work->action.job_id);
+    job_record_t *record = job_book_wake(&self->jobs, work->action.job_id);
     if (!work->error.code && record)
         shell_revive(record, &work->row, work->action.state != JOB_REMOVING, &work->error);
     if (!record)
@@ -175,9 +175,9 @@ void shell_save_stories(shell_t *self)
 {
     int64_t now_ms = clock_wall_ms();
     for (size_t i = 0; i < self->jobs.count; i++) {
-        job_record_t *record = self->jobs.items[i];
-        job_story_t *story = &record->story;
-        if (story->dirty && record->durable && !record->row_saves &&
+        job_record_t *record = self->jobs.items[i].record;
+        job_story_t *story = record ? &record->story : NULL;
+        if (story && story->dirty && record->durable && !record->row_saves &&
             !job_state_ended(record->row_state) && !story->trouble[STORE_LEDGER].since_ms &&
             now_ms - story->saved_ms >= STORY_SAVE_MS)
             save_story(self, record, now_ms);
@@ -311,4 +311,5 @@ void shell_saved(shell_t *self, store_work_t *work)
     job_record_t *record = job_book_find(&self->jobs, work->action.job_id);
     note_saved(self, record, work);
     SAVED[work->kind](self, record, work);
+    shell_let_rest(self, work->action.job_id);
 }

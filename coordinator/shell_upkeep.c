@@ -118,7 +118,8 @@ static void sweep_jobs(shell_t *self)
 {
     int64_t now_ms = clock_wall_ms();
     for (size_t i = 0; i < self->jobs.count; i++) {
-        const job_record_t *record = self->jobs.items[i];
+        job_record_t room;
+        const job_record_t *record = job_book_at(&self->jobs, i, &room);
         int64_t expires_ms = shell_expires_ms(self, record);
         if (record->state != JOB_REMOVING && (!expires_ms || now_ms < expires_ms))
             continue;

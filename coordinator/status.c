@@ -259,7 +259,8 @@ static int status_ended(shell_t *shell, const job_record_t *record, const ledger
 int status_is_kept(const shell_t *shell, const char *job_id)
 {
     core_job_view_t view;
-    return job_book_find(&shell->jobs, job_id) && core_job(shell->core, job_id, &view) &&
+    job_record_t room;
+    return job_book_look(&shell->jobs, job_id, &room) && core_job(shell->core, job_id, &view) &&
            job_state_ended(view.state);
 }
 
@@ -267,7 +268,8 @@ int status_job(shell_t *shell, const char *job_id, const ledger_job_t *row, char
                error_t *error)
 {
     core_job_view_t view;
-    const job_record_t *record = job_book_find(&shell->jobs, job_id);
+    job_record_t room;
+    const job_record_t *record = job_book_look(&shell->jobs, job_id, &room);
     if (!record || !core_job(shell->core, job_id, &view))
         return error_field(error, ERR_NOT_FOUND, "job_id", "there is no job %s", job_id);
     if (row && job_state_ended(view.state))
@@ -419,7 +421,8 @@ int status_list(shell_t *shell, const char *body, size_t length, char **json, er
     const char *next = NULL;
     json_int_t total = 0;
     for (size_t i = shell->jobs.count; i > 0; i--) {
-        const job_record_t *record = shell->jobs.items[i - 1];
+        job_record_t room;
+        const job_record_t *record = job_book_at(&shell->jobs, i - 1, &room);
         if (!is_listed(shell, record, &query))
             continue;
         total++;

@@ -60,8 +60,8 @@ static void records_are_kept_in_order_and_found(void **state)
     }
     for (int i = 0; i < 200; i++) {
         snprintf(id, sizeof id, "job_%03d", i);
-        assert_string_equal(book.items[i]->job_id, id);
-        assert_ptr_equal(job_book_find(&book, id), book.items[i]);
+        assert_string_equal(book.items[i].record->job_id, id);
+        assert_ptr_equal(job_book_find(&book, id), book.items[i].record);
     }
     assert_null(job_book_add(&book, "job_007"));
     job_book_remove(&book, job_book_find(&book, "job_007"));
@@ -74,16 +74,22 @@ static void a_key_is_found_for_as_long_as_its_job_is_there(void **state)
 {
     (void)state;
     job_book_t book = {.items = NULL};
+    job_record_t room;
     job_record_t *record = job_book_add(&book, "job_1");
     strcpy(record->idempotency_key, "monday");
     job_book_add(&book, "job_2");
-    assert_ptr_equal(job_book_find_key(&book, "monday"), record);
-    assert_null(job_book_find_key(&book, "tuesday"));
-    assert_null(job_book_find_key(&book, "")); /* job_2 has none */
+    assert_ptr_equal(job_book_find_key(&book, "monday", &room), record);
+    assert_null(job_book_find_key(&book, "tuesday", &room));
+    assert_null(job_book_find_key(&book, "", &room)); /* job_2 has none */
     record->durable = 1;
-    assert_ptr_equal(job_book_find_key(&book, "monday"), record);
+    assert_ptr_equal(job_book_find_key(&book, "monday", &room), record);
+    job_book_rest(&book, record);
+    assert_ptr_equal(job_book_find_key(&book, "monday", &room), &room);
+    assert_string_equal(room.job_id, "job_1");
+    record = job_book_wake(&book, "job_1");
+    assert_ptr_equal(job_book_find_key(&book, "monday", &room), record);
     job_book_remove(&book, record);
-    assert_null(job_book_find_key(&book, "monday"));
+    assert_null(job_book_find_key(&book, "monday", &room));
     job_book_clear(&book);
 }
 
@@ -139,6 +145,47 @@ static void a_stage_is_taken_over_with_its_work(void **state)
     job_book_clear(&book);
 }
 
+static void an_ended_job_at_rest_is_known_and_wakes_up(void **state)
+{
+    (void)state;
+    job_book_t book = {.items = NULL};
+    job_record_t room;
+    job_record_t *record = job_book_add(&book, "job_1");
+    job_book_add(&book, "job_2");
+    *record = (job_record_t){.job_id = "job_1",
+                             .durable = 1,
+                             .state = JOB_COMPLETED,
+                             .row_state = JOB_COMPLETED,
+                             .submitted_ms = 1000,
+                             .changed_ms = 2000,
+                             .spec_json = strdup("{}")};
+    record->spec.level = LEVEL_ENTITIES;
+    record->spec.algorithm = ALGORITHM_PAIRS;
+    record->spec.retention_days = 7;
+    record->spec.as_of_ms = 500;
+    job_book_rest(&book, record);
+    assert_null(job_book_find(&book, "job_1"));
+    assert_null(job_book_add(&book, "job_1"));
+    assert_null(job_book_look(&book, "job_3", &room));
+    const job_record_t *seen = job_book_look(&book, "job_1", &room);
+    assert_ptr_equal(seen, &room);
+    job_record_t *awake = job_book_wake(&book, "job_1");
+    assert_memory_equal(awake, seen, sizeof *awake);
+    assert_int_equal(awake->state, JOB_COMPLETED);
+    assert_int_equal(awake->changed_ms, 2000);
+    assert_int_equal(awake->spec.retention_days, 7);
+    assert_int_equal(awake->spec.level, LEVEL_ENTITIES);
+    assert_int_equal(awake->spec.algorithm, ALGORITHM_PAIRS);
+    assert_null(awake->spec_json);
+    assert_ptr_equal(job_book_wake(&book, "job_1"), awake);
+    assert_ptr_equal(job_book_look(&book, "job_1", &room), awake);
+    job_book_remove(&book, awake);
+    assert_null(job_book_look(&book, "job_1", &room));
+    assert_int_equal(book.count, 1);
+    assert_true(sizeof(job_entry_t) <= 128);
+    job_book_clear(&book);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +197,7 @@ int main(void)
         cmocka_unit_test(phases_are_timed_and_added_up_by_name),
         cmocka_unit_test(a_worker_is_listed_once),
         cmocka_unit_test(a_stage_is_taken_over_with_its_work),
+        cmocka_unit_test(an_ended_job_at_rest_is_known_and_wakes_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
