@@ -17,7 +17,8 @@ static const cli_command_t COMMANDS[] = {
      "of kmeans: k, init (k-means++, random), n_init, max_iterations, tolerance, seed;\n"
      "of agglomerative: linkage (average, complete, single, ward), distance_threshold or\n"
      "n_clusters, min_cluster_size, and min_weight with what pairs has;\n"
-     "of pairs: min_weight, decay (none, exponential, half_life, linear), decay_days, max_pairs.\n"
+     "of pairs: min_weight, decay (none, exponential, half_life, linear), decay_days, max_pairs,\n"
+     "weight_table, weight_days (weights of your own: [[0,0.5,1],[0,0.2,0.9]]).\n"
      "The value of --filter is a number, true, false or null when it reads as one, else a text;\n"
      "a text of digits is written in double quotes: --filter 'source_id=\"17\"'.\n"
      "With --state DIR a run that was ended goes on when the same command is given again.\n"},

@@ -33,6 +33,7 @@ void job_spec_init(job_spec_t *self)
         .min_weight = -1,
         .decay_days = -1,
         .max_pairs = 1000000,
+        .weight_days = 1,
     };
 }
 
@@ -161,6 +162,9 @@ int job_spec_sparse(const job_spec_t *self)
 
 static int check_pairs(const job_spec_t *self, error_t *error)
 {
+    if (self->weight_table.rows > 0 && self->decay != DECAY_NONE)
+        return error_field(error, ERR_USAGE, "params.weight_table",
+                           "params.weight_table says what the days do; leave decay out");
     if (!(self->min_weight > 0))
         return error_field(error, ERR_USAGE, "params.min_weight",
                            "params.min_weight must be a number over 0, up to 1");
@@ -186,6 +190,9 @@ static int check_agglomerative(const job_spec_t *self, error_t *error)
                            linkage_name(self->linkage));
     if (job_spec_sparse(self))
         return check_pairs(self, error);
+    if (self->weight_table.rows > 0)
+        return error_field(error, ERR_USAGE, "params.weight_table",
+                           "params.weight_table goes with params.min_weight");
     if (self->decay != DECAY_NONE || self->decay_days >= 0)
         return error_field(error, ERR_USAGE, "params.decay",
                            "params.decay goes with params.min_weight: it is the weight that falls");

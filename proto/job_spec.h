@@ -42,6 +42,16 @@ typedef struct {
 } metadata_filter_t;
 
 #define FILTER_LIMIT 16
+#define WEIGHT_ROWS 16
+#define WEIGHT_COLUMNS 17
+
+/* What a pair weighs by similarity and days apart: row r from r * weight_days days on, the last one
+ * for all that is farther; in a row weights at similarities from 0 to 1 in equal steps. */
+typedef struct {
+    uint32_t rows; /* 0: none is given */
+    uint32_t columns;
+    double value[WEIGHT_ROWS * WEIGHT_COLUMNS];
+} weight_table_t;
 
 typedef struct {
     level_t level;         /* embedding_type */
@@ -85,10 +95,12 @@ typedef struct {
     uint32_t n_clusters;       /* ... or until so many a partition are left; 0 none */
     uint32_t smallest_cluster; /* JSON "min_cluster_size", 1: smaller ones are noise */
     /* "params" of pairs, and of agglomerative over pairs; decay of hdbscan too */
-    double min_weight;  /* pairs that weigh so much; required. -1 none */
-    decay_t decay;      /* how the weight falls with the days apart */
-    double decay_days;  /* -1 none */
-    uint32_t max_pairs; /* 1,000,000 */
+    double min_weight;    /* pairs that weigh so much; required. -1 none */
+    decay_t decay;        /* how the weight falls with the days apart */
+    double decay_days;    /* -1 none */
+    uint32_t max_pairs;   /* 1,000,000 */
+    uint32_t weight_days; /* 1 */
+    weight_table_t weight_table;
 } job_spec_t;
 
 void job_spec_init(job_spec_t *self); /* the defaults */

@@ -165,6 +165,11 @@ static const field_t AGGLOMERATIVE_FIELDS[] = {
      "weighing 0; null counts all distances."},
     {"n_clusters", "params.n_clusters", FIELD_COUNT, 0, AT(n_clusters), 0, COUNT_MAX, NULL,
      "Joins until so many clusters are left, in each partition; 0 is no such number."},
+    {"weight_days", "params.weight_days", FIELD_COUNT, 0, AT(weight_days), 1, 36500, NULL,
+     "Days from one row of weight_table to the next; the last one goes on."},
+    {"weight_table", "params.weight_table", FIELD_TABLE, 0, AT(weight_table), 0, 0, NULL,
+     "What a pair weighs instead of its similarity: a row of weights for each weight_days days "
+     "apart, in a row those of similarities from 0 to 1 in equal steps, linear between."},
 };
 
 static const field_t PAIRS_FIELDS[] = {
@@ -175,6 +180,11 @@ static const field_t PAIRS_FIELDS[] = {
      "More pairs are refused, as soon as that is foreseen."},
     {"min_weight", "params.min_weight", FIELD_REAL_NONE, FIELD_REQUIRED, AT(min_weight), 0, 1, NULL,
      "Pairs of at least this weight: cosine similarity times the decay; over 0."},
+    {"weight_days", "params.weight_days", FIELD_COUNT, 0, AT(weight_days), 1, 36500, NULL,
+     "Days from one row of weight_table to the next; the last one goes on."},
+    {"weight_table", "params.weight_table", FIELD_TABLE, 0, AT(weight_table), 0, 0, NULL,
+     "What a pair weighs instead of its similarity: a row of weights for each weight_days days "
+     "apart, in a row those of similarities from 0 to 1 in equal steps, linear between."},
 };
 
 #define TABLE(rows)                                                                                \

@@ -24,6 +24,7 @@ typedef enum {
     FIELD_DATE_FROM, /* int64_t ms; a date alone is its first instant; JSON null is TIME_NONE */
     FIELD_DATE_TO,   /* int64_t ms; a date alone is its last millisecond */
     FIELD_FILTER,    /* the filter object */
+    FIELD_TABLE,     /* weight_table_t: an array of rows, or null */
     FIELD_PARAMS,    /* the object of the algorithm's own fields */
     FIELD_KIND_COUNT
 } field_kind_t;

@@ -40,6 +40,7 @@ static json_t *text_value(const field_t *field, const char *text)
     case FIELD_REAL:
     case FIELD_REAL_NONE:
     case FIELD_FILTER:
+    case FIELD_TABLE:
     case FIELD_PARAMS:
         value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
         break;
@@ -109,6 +110,10 @@ static void describe_allowed(FILE *stream, const field_t *field)
         break;
     case FIELD_FILTER:
         fprintf(stream, "object, at most %d keys", FILTER_LIMIT);
+        break;
+    case FIELD_TABLE:
+        fprintf(stream, "up to %d rows of 2 to %d numbers, 0 to 1, rising; or null", WEIGHT_ROWS,
+                WEIGHT_COLUMNS);
         break;
     case FIELD_PARAMS:
     case FIELD_KIND_COUNT:

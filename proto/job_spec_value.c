@@ -344,6 +344,57 @@ static void write_filter(FILE *stream, const job_spec_t *self, const field_t *fi
     fputc('}', stream);
 }
 
+/* A row of weights that do not fall, as many as in the first. */
+static int set_row(weight_table_t *table, const field_t *field, const json_t *row, error_t *error)
+{
+    size_t count = json_array_size(row); /* 0 when it is none */
+    double before = 0;
+    if (count < 2 || count > WEIGHT_COLUMNS || (table->rows > 0 && count != table->columns))
+        return error_field(error, ERR_USAGE, field->path,
+                           "row %u of %s has %zu numbers; every row has as many, 2 to %d",
+                           table->rows, field->path, count, WEIGHT_COLUMNS);
+    table->columns = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *number = json_array_get(row, i);
+        double weight = json_is_number(number) ? json_number_value(number) : -1;
+        if (!(weight >= before && weight <= 1))
+            return error_field(
+                error, ERR_USAGE, field->path,
+                "number %zu in row %u of %s must be from %g, the one before it, to 1", i,
+                table->rows, field->path, before);
+        table->value[table->rows * count + i] = before = weight;
+    }
+    table->rows++;
+    return OK;
+}
+
+static int set_table(job_spec_t *self, const field_t *field, const json_t *value, error_t *error)
+{
+    weight_table_t *table = MEMBER(self, field, weight_table_t);
+    *table = (weight_table_t){0};
+    if (json_is_null(value))
+        return OK;
+    if (json_array_size(value) < 1 || json_array_size(value) > WEIGHT_ROWS)
+        return wrong(field, value, error, "an array of 1 to 16 rows of weights, or null");
+    int code = OK;
+    for (size_t i = 0; i < json_array_size(value) && code == OK; i++)
+        code = set_row(table, field, json_array_get(value, i), error);
+    return code;
+}
+
+static void write_table(FILE *stream, const job_spec_t *self, const field_t *field)
+{
+    const weight_table_t *table = &self->weight_table;
+    (void)field;
+    for (uint32_t r = 0; r < table->rows; r++)
+        for (uint32_t c = 0; c < table->columns; c++) {
+            fputs(c > 0 ? "," : r > 0 ? ",[" : "[[", stream);
+            json_write_real(stream, table->value[r * table->columns + c]);
+            fputs(c + 1 < table->columns ? "" : "]", stream);
+        }
+    fputs(table->rows > 0 ? "]" : "null", stream);
+}
+
 static void write_params(FILE *stream, const job_spec_t *self, const field_t *field)
 {
     field_table_t table = algorithm_fields(self->algorithm);
@@ -379,6 +430,7 @@ static const struct {
     [FIELD_DATE_FROM] = {set_date_from, write_date},
     [FIELD_DATE_TO] = {set_date_to, write_date},
     [FIELD_FILTER] = {set_filter, write_filter},
+    [FIELD_TABLE] = {set_table, write_table},
     [FIELD_PARAMS] = {set_params, write_params},
 };
 

@@ -13,6 +13,10 @@ typedef struct {
     double floor;         /* pairs of less do not count */
     size_t count;         /* 0: days do not matter */
     const double *factor; /* by days apart, 0 .. 1; farther apart than the table reaches: 0 */
+    /* Where steps > 0 `factor` is a table instead: `count` rows, row r from r * period days on and the
+     * last for all beyond, each of weights at similarities i / steps that do not fall. */
+    uint32_t steps;
+    uint32_t period;
 } pair_weight_t;
 
 /* Cosine similarity of unit vectors, from their canonical dist2. */
@@ -26,8 +30,29 @@ static inline double pair_factor(const pair_weight_t *self, int64_t days)
     return apart < self->count ? self->factor[apart] : 0;
 }
 
+static inline const double *pair_row(const pair_weight_t *self, int64_t days)
+{
+    size_t row = (size_t)(days < 0 ? -days : days) / self->period;
+    return self->factor + (row < self->count ? row : self->count - 1) * (self->steps + 1);
+}
+
+/* Linear between two steps, never over the upper one: it does not fall with the similarity. */
+static inline double pair_in_row(const pair_weight_t *self, const double *row, double similarity)
+{
+    double at = similarity * self->steps;
+    if (!(at > 0))
+        return row[0];
+    if (at >= self->steps)
+        return row[self->steps];
+    uint32_t step = (uint32_t)at;
+    double weight = row[step] + (row[step + 1] - row[step]) * (at - step);
+    return weight < row[step + 1] ? weight : row[step + 1];
+}
+
 static inline double pair_weight(const pair_weight_t *self, float dist2, int64_t days)
 {
+    if (self->steps > 0)
+        return pair_in_row(self, pair_row(self, days), pair_similarity(dist2));
     return pair_similarity(dist2) * pair_factor(self, days);
 }
 

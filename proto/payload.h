@@ -64,7 +64,7 @@
  *                  the metric; each segment's sorted by (distance, a, b). Fewer than size - 1: what
  *                  is left stays apart (windows)
  * kind "weight"    input of `pairs` (pair_weight.h): floor f64[1]; factor f64[n] by days apart, n = 0
- *                  when days do not matter
+ *                  when days do not matter; with shape u32[2] (steps, days a row) rows of steps + 1
  * kind "pairs"     result of a `pairs` task, and all of them together (an input of `linkage` too): a u32[m] < b u32[m] (slots of
  *                  one partition), d2 f32[m]; sorted by (a, b)
  * kind "pair_counts"  result of a `pairs` task that only counts: rows u64[1] that were looked at;

@@ -45,13 +45,16 @@ int pairs_save_weight(const step_t *self, sha256_t *out, error_t *error)
 {
     const job_spec_t *spec = self->input->spec;
     double *factor = NULL;
-    size_t count = 0;
-    int code = pair_table_make(spec, &factor, &count, error);
+    pair_weight_t weight;
+    int code = pair_table_make(spec, &weight, &factor, error);
     if (code != OK)
         return code;
+    const uint32_t shape[] = {weight.steps, weight.period};
     columns_writer_t *writer = columns_writer_new("weight");
-    columns_put(writer, "floor", COLUMN_F64, &spec->min_weight, 1);
-    columns_put(writer, "factor", COLUMN_F64, factor, count);
+    columns_put(writer, "floor", COLUMN_F64, &weight.floor, 1);
+    columns_put(writer, "factor", COLUMN_F64, factor, weight.count * (weight.steps + 1));
+    if (weight.steps > 0)
+        columns_put(writer, "shape", COLUMN_U32, shape, 2);
     code = payload_save(self->input, &writer, out, error);
     free(factor);
     return code;
@@ -351,9 +354,7 @@ static int finish(gather_t *self, advance_output_t *out, error_t *error)
 static int gather(gather_t *self, error_t *error)
 {
     const job_spec_t *spec = self->step->input->spec;
-    int code = pair_table_make(spec, &self->factor, &self->weight.count, error);
-    self->weight.factor = self->factor;
-    self->weight.floor = spec->min_weight;
+    int code = pair_table_make(spec, &self->weight, &self->factor, error);
     for (uint32_t t = 0; t < self->step->stage.task_count && code == OK; t++) {
         code = advance_stopped(self->step->input, error);
         if (code == OK)

@@ -207,10 +207,26 @@ static void put_decay(json_text_t *out, const job_spec_t *spec)
         json_text_double(out, spec->decay_days);
 }
 
+static void put_weights(json_text_t *out, const job_spec_t *spec)
+{
+    const weight_table_t *table = &spec->weight_table;
+    put_integer(out, "weight_days", spec->weight_days);
+    json_text_key(out, "weight_table");
+    for (uint32_t r = 0; r < table->rows; r++)
+        for (uint32_t c = 0; c < table->columns; c++) {
+            const char *before = c > 0 ? "," : r > 0 ? "],[" : "[[";
+            json_text_raw(out, before, strlen(before));
+            json_text_double(out, table->value[r * table->columns + c]);
+        }
+    json_text_raw(out, "]]", 2);
+}
+
 static void put_pairs(json_text_t *out, const job_spec_t *spec)
 {
     put_real(out, "min_weight", spec->min_weight);
     put_decay(out, spec);
+    if (spec->weight_table.rows > 0)
+        put_weights(out, spec);
 }
 
 static void put_agglomerative(json_text_t *out, const cluster_t *cluster, const job_spec_t *spec)

@@ -83,9 +83,7 @@ static int open_pairs(lines_t *self, error_t *error)
     self->a = a;
     self->b = b;
     self->dist2 = dist2;
-    code = pair_table_make(self->source->spec, &self->factor, &self->weight.count, error);
-    self->weight.factor = self->factor;
-    return code;
+    return pair_table_make(self->source->spec, &self->weight, &self->factor, error);
 }
 
 int pairs_lines(const cluster_source_t *source, side_file_t *out, error_t *error)

@@ -1,5 +1,6 @@
 /* linkage_sparse.c - the tree of a partition from its pairs over a floor: all others weigh 0. */
 #include "worker/tasks/linkage.h"
+#include "worker/tasks/weight_view.h"
 #include "worker/tasks/sparse_chain.h"
 
 #include <math.h>
@@ -15,20 +16,6 @@ static int check_pairs(const linkage_t *self, error_t *error)
             return error_set(error, ERR_PROTOCOL, "pair %zu is none, or out of order", i);
     }
     return OK;
-}
-
-static int open_weight(linkage_t *self, error_t *error)
-{
-    const void *floor, *factor;
-    size_t count = 0;
-    int code = task_state_input(self->state, "weight", &self->weights, error);
-    if (!code)
-        code = columns_get(self->weights, "floor", COLUMN_F64, 1, &floor, NULL, error);
-    if (!code)
-        code = columns_get(self->weights, "factor", COLUMN_F64, SIZE_MAX, &factor, &count, error);
-    if (!code)
-        self->weight = (pair_weight_t){*(const double *)floor, count, factor};
-    return code;
 }
 
 int linkage_open_pairs(linkage_t *self, error_t *error)
@@ -49,7 +36,7 @@ int linkage_open_pairs(linkage_t *self, error_t *error)
     self->b = b;
     self->dist2 = dist2;
     code = check_pairs(self, error);
-    return code ? code : open_weight(self, error);
+    return code ? code : weight_view_open(self->state, &self->weights, &self->weight, error);
 }
 
 /* The first pair whose smaller slot is not below `slot`. */

@@ -4,6 +4,8 @@
  * canonical distance and weighed; so the pairs are exact. */
 #include "worker/tasks/pairs.h"
 
+#include "worker/tasks/weight_view.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,37 +122,12 @@ int pairs_end_block(pairs_t *self, error_t *error)
 
 /* ---- the task ---- */
 
-/* Above what 2 (1 - floor / factor) is, roundings included. */
-static float threshold_of(const pair_weight_t *weight)
-{
-    double largest = weight->count ? 0 : 1;
-    for (size_t i = 0; i < weight->count; i++)
-        largest = weight->factor[i] > largest ? weight->factor[i] : largest;
-    if (largest <= 0)
-        return 0;
-    double dist2 = 2 * (1 - weight->floor / largest) + 1e-12;
-    return dist2 > 0 ? nextafterf((float)dist2, INFINITY) : 0;
-}
-
 static int read_weight(pairs_t *self, error_t *error)
 {
-    const void *floor, *factor;
-    size_t count = 0;
-    int code = task_state_input(self->state, "weight", &self->columns, error);
+    int code = weight_view_open(self->state, &self->columns, &self->weight, error);
     if (!code)
-        code = columns_get(self->columns, "floor", COLUMN_F64, 1, &floor, NULL, error);
-    if (!code)
-        code = columns_get(self->columns, "factor", COLUMN_F64, SIZE_MAX, &factor, &count, error);
-    if (code)
-        return code;
-    self->weight = (pair_weight_t){*(const double *)floor, count, factor};
-    for (size_t i = 0; i < count; i++)
-        if (!(self->weight.factor[i] >= 0 && self->weight.factor[i] <= 1))
-            return error_set(error, ERR_PROTOCOL, "weight: a factor of %g", self->weight.factor[i]);
-    if (!(self->weight.floor > 0 && self->weight.floor <= 1))
-        return error_set(error, ERR_PROTOCOL, "weight: a floor of %g", self->weight.floor);
-    self->threshold = threshold_of(&self->weight);
-    return OK;
+        self->threshold = weight_view_threshold(&self->weight);
+    return code;
 }
 
 static int read_params(pairs_t *self, error_t *error)

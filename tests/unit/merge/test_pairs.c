@@ -92,6 +92,22 @@ static double decayed(const job_spec_t *spec, int32_t days)
     }
 }
 
+/* Linear between the two weights on either side. */
+static double tabled(const job_spec_t *spec, double similarity, int32_t days)
+{
+    const weight_table_t *table = &spec->weight_table;
+    uint32_t row = 0, steps = table->columns - 1;
+    while (row + 1 < table->rows && days >= (int32_t)((row + 1) * spec->weight_days))
+        row++;
+    const double *weight = table->value + row * table->columns;
+    for (uint32_t i = 0; i < steps; i++)
+        if (similarity < (double)(i + 1) / steps) {
+            double part = fmax(0, similarity * steps - i);
+            return weight[i] * (1 - part) + weight[i + 1] * part;
+        }
+    return weight[steps];
+}
+
 /* By the words of the documentation; -1 for those that may not meet. */
 static double weight_of(const fixture_t *self, uint32_t p, uint32_t x, uint32_t y)
 {
@@ -104,6 +120,8 @@ static double weight_of(const fixture_t *self, uint32_t p, uint32_t x, uint32_t 
         return -1;
     float d2 = dist2_best()->one(self->items[plan->rows[x]].vector,
                                  self->items[plan->rows[y]].vector, MADE_DIMENSION);
+    if (self->spec.weight_table.rows > 0)
+        return tabled(&self->spec, 1 - (double)d2 / 2, days);
     return (1 - (double)d2 / 2) * decayed(&self->spec, days);
 }
 
@@ -156,6 +174,37 @@ static void windows_partitions_and_decays_weigh_as_documented(void **state)
             assert_true(pairs > 10 && (all == 0 || pairs < all));
             all = all == 0 ? pairs : all;
         }
+}
+
+static void a_table_of_ones_own_weighs_as_documented(void **state)
+{
+    static const struct {
+        const char *table, *days;
+        int32_t window; /* that is the job's own */
+        double floor;
+        int days_matter;
+    } ROWS[] = {
+        {"[[0,1]]", "1", -1, 0.5, 0}, /* the similarity itself */
+        {"[[0,0.1,0.1,0.9,1]]", "1", -1, 0.35, 0},
+        {"[[0,0,0.7,1],[0,0,0.4,0.8],[0,0,0,0.2]]", "10", -1, 0.45, 1},
+        {"[[0,0,0.7,1],[0,0,0.4,0.8],[0,0,0.1,0.3]]", "7", 12, 0.25, 1},
+        {"[[0.1,0.2,0.3],[0.25,0.3,0.3]]", "15", -1, 0.25, 1}, /* far ones always */
+    };
+    fixture_t *self = *state;
+    make(self, 200, 7, 0.4);
+    self->spec.min_weight = 0.5;
+    assert_int_equal(run(self), OK);
+    json_int_t plain = assert_as_all_pairs(self);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        self->spec.min_weight = ROWS[i].floor;
+        self->spec.window_days = ROWS[i].window;
+        assert_int_equal(job_spec_set_param(&self->spec, "weight_table", ROWS[i].table, NULL), OK);
+        assert_int_equal(job_spec_set_param(&self->spec, "weight_days", ROWS[i].days, NULL), OK);
+        assert_int_equal(run(self), OK);
+        json_int_t pairs = assert_as_all_pairs(self);
+        assert_true(i == 0 ? pairs == plain : pairs > 10);
+        assert_int_equal(self->cluster.plan.day != NULL, ROWS[i].days_matter);
+    }
 }
 
 static void floors_of_all_kinds(void **state)
@@ -251,19 +300,19 @@ static void a_table_ends_where_nothing_can_be_heavy_enough(void **state)
 {
     job_spec_t spec;
     double *factor = NULL;
-    size_t count = 7;
+    pair_weight_t weight;
     (void)state;
     job_spec_init(&spec);
     spec.min_weight = 0.25;
     spec.window_days = 4;
-    assert_int_equal(pair_table_make(&spec, &factor, &count, NULL), OK);
-    assert_int_equal(count, 0);
+    assert_int_equal(pair_table_make(&spec, &weight, &factor, NULL), OK);
+    assert_int_equal(weight.count, 0);
     assert_int_equal(pair_table_window(&spec), 4);
     free(factor);
     spec.decay = DECAY_HALF_LIFE;
     spec.decay_days = 10;
-    assert_int_equal(pair_table_make(&spec, &factor, &count, NULL), OK);
-    assert_int_equal(count, 21); /* two half-lives: 20 days apart still weigh 0.25 */
+    assert_int_equal(pair_table_make(&spec, &weight, &factor, NULL), OK);
+    assert_int_equal(weight.count, 21); /* two half-lives: 20 days apart still weigh 0.25 */
     assert_true(factor[0] == 1 && factor[10] == 0.5 && factor[20] == 0.25);
     assert_int_equal(pair_table_window(&spec), 4);
     spec.window_days = -1;
@@ -278,6 +327,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(windows_partitions_and_decays_weigh_as_documented),
+        TEST(a_table_of_ones_own_weighs_as_documented),
         TEST(floors_of_all_kinds),
         TEST(too_many_pairs_are_foreseen_and_the_floor_that_would_do_is_named),
         TEST(one_pair_too_many_is_refused),

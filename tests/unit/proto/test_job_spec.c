@@ -106,7 +106,8 @@ static void agglomerative_is_cut_at_one_place(void **state)
     assert_non_null(strstr(json, "\"params\":{\"decay\":\"none\",\"decay_days\":null,"
                                  "\"distance_threshold\":0.25,\"linkage\":\"average\","
                                  "\"max_pairs\":1000000,\"min_cluster_size\":1,"
-                                 "\"min_weight\":null,\"n_clusters\":0}"));
+                                 "\"min_weight\":null,\"n_clusters\":0,\"weight_days\":1,"
+                                 "\"weight_table\":null}"));
     free(json);
 }
 
@@ -125,6 +126,14 @@ static void pairs_have_a_floor_and_a_decay_its_days(void **state)
         {"\"params\":{\"min_weight\":1.1}", "from 0 to 1"},
         {"\"params\":{\"min_weight\":0.5,\"decay\":\"linear\"}", "decay_days is missing"},
         {"\"params\":{\"min_weight\":0.5,\"decay\":\"linear\",\"decay_days\":0}", "is 0"},
+        {"\"params\":{\"min_weight\":0.5,\"weight_table\":[[0,0.5,1],[0,0,0.25]]}", NULL},
+        {"\"params\":{\"min_weight\":0.5,\"weight_table\":[]}", "1 to 16 rows"},
+        {"\"params\":{\"min_weight\":0.5,\"weight_table\":[[0,0.5,0.4]]}", "number 2 in row 0"},
+        {"\"params\":{\"min_weight\":0.5,\"weight_table\":[[0,1],[0]]}", "row 1 of"},
+        {"\"params\":{\"min_weight\":0.5,\"weight_table\":[[0,2]]}", "to 1"},
+        {"\"params\":{\"min_weight\":0.5,\"weight_table\":[[0,1]],\"decay\":\"linear\","
+         "\"decay_days\":3}",
+         "leave decay out"},
         {"\"params\":{\"min_weight\":0.5,\"decay_days\":2}", "without params.decay"},
         {"\"params\":{\"min_weight\":0.5,\"max_pairs\":0}", "from 1 to"},
         {"\"metric\":\"euclidean\",\"params\":{\"min_weight\":0.5}", "cosine similarity"},

@@ -83,7 +83,7 @@ static void expect_counts(fixture_t *self, const pair_weight_t *weight)
 /* Both ways, pairs and counts. */
 static size_t check(fixture_t *self, double floor, const double *factor, size_t factors)
 {
-    pair_weight_t weight = {floor, factors, factor};
+    pair_weight_t weight = {.floor = floor, .count = factors, .factor = factor};
     size_t count = 0;
     put_weight(self, floor, factor, factors);
     every_partition(self);
@@ -147,7 +147,7 @@ static void a_real_set_gives_every_pair(void **state)
 static void cut_segments_find_the_same(void **state)
 {
     fixture_t fixture;
-    pair_weight_t weight = {0.4, 0, NULL};
+    pair_weight_t weight = {.floor = 0.4, .count = 0, .factor = NULL};
     (void)state;
     made_init(&fixture, around_centres, 333, 64);
     put_codes(&fixture);
