@@ -61,7 +61,7 @@ static int parts_join(parts_t *self, const edge_t *edge, uint32_t number)
     uint32_t y = disjoint_set_find(self->parent, edge->b);
     if (x == y)
         return 0;
-    if (self->size[x] < self->size[y] || (self->size[x] == self->size[y] && y < x)) {
+    if (self->size[x] < self->size[y] || (y < x && self->size[x] == self->size[y])) {
         uint32_t other = x;
         x = y;
         y = other;
@@ -137,12 +137,13 @@ static int allocate(bottleneck_t *self, size_t count, error_t *error)
 {
     size_t n = (size_t)self->nodes + 1;
     self->blocks = self->nodes / BLOCK + 1;
+    self->levels = 1;
     while (self->blocks >> self->levels)
         self->levels++;
     self->edges = malloc((count + 1) * sizeof *self->edges);
     self->order = malloc(n * sizeof *self->order);
     self->position = malloc(n * sizeof *self->position);
-    self->gap = malloc(n * sizeof *self->gap);
+    self->gap = calloc(n, sizeof *self->gap);
     self->from_left = malloc(n * sizeof *self->from_left);
     self->from_right = malloc((n + BLOCK) * sizeof *self->from_right);
     self->table = malloc((size_t)self->levels * self->blocks * sizeof *self->table);

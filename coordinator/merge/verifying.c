@@ -11,6 +11,11 @@
 #define PIECE_LEAST 256u
 #define PIECES_MOST 256u
 #define ROWS_A_SEGMENT 64u
+/* A task prepares all its columns, so many rows must share them; and there must be some tasks for
+ * every worker. Most pairs are ruled out by crowds: 0.5 ns of a core each. */
+#define TASKS_WANTED 12u
+#define PAIRS_LEAST 40000000u
+#define PAIRS_MOST 4000000000u
 
 typedef struct {
     const step_t *step;
@@ -132,6 +137,12 @@ static uint64_t total_work(const task_cutter_t *cutter)
     return work;
 }
 
+static uint64_t quantum_of(uint64_t pairs)
+{
+    uint64_t quantum = pairs / TASKS_WANTED;
+    return quantum < PAIRS_LEAST ? PAIRS_LEAST : quantum > PAIRS_MOST ? PAIRS_MOST : quantum;
+}
+
 int verifying_cut(const step_t *self, const presumed_t *tree, task_cutter_t *cutter, size_t *rows,
                   error_t *error)
 {
@@ -143,8 +154,7 @@ int verifying_cut(const step_t *self, const presumed_t *tree, task_cutter_t *cut
         goto done;
     task_cutter_init(&whole, TASK_VERIFY, UINT64_MAX / 2, 1);
     cut_all(&verifying, &whole, rows);
-    task_cutter_init(cutter, TASK_VERIFY, task_cutter_quantum((double)total_work(&whole)),
-                     ROWS_A_SEGMENT);
+    task_cutter_init(cutter, TASK_VERIFY, quantum_of(total_work(&whole)), ROWS_A_SEGMENT);
     task_cutter_clear(&whole);
     cut_all(&verifying, cutter, rows);
     if (*rows > 0)
@@ -189,9 +199,9 @@ static int check_edge(const plan_t *plan, const edge_t *edge, uint32_t *partitio
 static int take_edges(const payload_t *result, const plan_t *plan, edge_pile_t *pile,
                       error_t *error)
 {
-    const uint32_t *a, *b;
-    const float *weight;
-    size_t count;
+    const uint32_t *a = NULL, *b = NULL;
+    const float *weight = NULL;
+    size_t count = 0;
     uint32_t partition = UINT32_MAX;
     int code = payload_list(result, "a", &a, &count, error);
     if (code == OK)

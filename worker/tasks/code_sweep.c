@@ -147,6 +147,8 @@ static int fill(code_sweep_t *self, tile_t *tile, error_t *error)
     int code = columns->count ? coded_read(columns, self->view, self->state, error) : OK;
     if (code)
         return code;
+    if (self->visitor->widen)
+        self->visitor->widen(self->visitor->context, columns);
     for (size_t i = 0; i < columns->count; i++) {
         const code_visitor_t *visitor = self->visitor;
         side_t side;

@@ -26,6 +26,8 @@ typedef struct {
     /* Sets place and count (0: no more) of the next tile; coded_read is called for it after that.
      * Not concurrent with itself, but with visit. */
     void (*next)(void *context, coded_t *tile);
+    /* May be NULL. When a tile was read: residuals may be raised, where columns stand for more. */
+    void (*widen)(void *context, coded_t *tile);
     /* May be NULL. Before a tile's pairs are compared, while nobody works: rows are asked again what
      * they want of it. */
     int (*begin)(void *context, const coded_t *tile, error_t *error);

@@ -144,7 +144,7 @@ static double farthest_of(const knn_t *self, band_t places, double farthest)
 static int run_block(knn_t *self, uint32_t begin, size_t count, error_t *error)
 {
     const patch_t *patch = self->patch;
-    const code_visitor_t visitor = {next, NULL, row_wants, column_wants, NULL, visit, self};
+    const code_visitor_t visitor = {next, NULL, NULL, row_wants, column_wants, NULL, visit, self};
     self->rows.count = count;
     for (size_t i = 0; i < count; i++) {
         uint32_t place = begin + (uint32_t)i;

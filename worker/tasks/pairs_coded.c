@@ -55,7 +55,8 @@ static void visit(void *context, const coded_t *tile, const code_pair_t *found, 
 
 static int run_block(coded_pairs_t *self, error_t *error)
 {
-    const code_visitor_t visitor = {next, NULL, row_wants, column_wants, may_want, visit, self};
+    const code_visitor_t visitor = {next,         NULL,     NULL,  row_wants,
+                                    column_wants, may_want, visit, self};
     pairs_t *pairs = self->pairs;
     double farthest = 0;
     self->rows.count = pairs->rows;

@@ -5,7 +5,7 @@
  * two slots nothing has to be compared. Of the others each pair is met once: a row meets the columns
  * that stand before it in the order of the tree (common/graph/bottleneck.h), in which the ways to
  * what stands close are the light ones. docs/algorithms.md, 4. */
-#include "worker/tasks/code_sweep.h"
+#include "worker/tasks/crowds.h"
 #include "worker/tasks/lighter.h"
 #include "worker/tasks/tree_view.h"
 
@@ -15,6 +15,8 @@
 
 #define VERIFY_BLOCK_ROWS 8192
 #define MEASURED_AT_ONCE 32
+/* How much of what lies between a usual pair and the heaviest way may go into the size of crowds. */
+#define CROWD_SHARE 0.6
 
 /* A thread's: few columns are measured, so they are read when they are wanted. */
 typedef struct {
@@ -36,6 +38,7 @@ typedef struct {
     coded_t rows;
     band_t *bands;
     float *limit;     /* the heaviest way between a row and the tile's columns */
+    double radius;    /* of crowds */
     band_t columns;   /* left to read: positions, or slots where there is a window */
     band_t positions; /* that columns may have */
     float most;       /* no row wants a heavier edge */
@@ -44,7 +47,17 @@ typedef struct {
     uint32_t low;
     uint32_t high;
     int in_tile;
+    struct {
+        const coded_t *tile;
+        crowds_t crowds;
+    } crowded[2]; /* the tile at work and the next */
 } verify_t;
+
+/* A row and a slot that may be lighter than the way between them. */
+typedef struct {
+    uint32_t row;
+    uint32_t slot;
+} candidate_t;
 
 static int has_window(const verify_t *self)
 {
@@ -65,18 +78,37 @@ static int eligible(const verify_t *self, uint32_t slot)
            position < self->positions.end;
 }
 
+/* The sweep has two tiles in turn. `next` is the one that may take a tile for the first time. */
+static crowds_t *crowds_of(verify_t *self, const coded_t *tile)
+{
+    return &self->crowded[self->crowded[0].tile != tile].crowds;
+}
+
+/* Columns that follow each other are often near: they are of one branch. */
 static void next(void *context, coded_t *tile)
 {
     verify_t *self = context;
     const uint32_t *order = bottleneck_order(self->tree.ways);
     int window = has_window(self);
-    tile->count = 0;
-    while (self->columns.begin < self->columns.end && tile->count < CODE_TILE) {
-        uint32_t number = self->columns.begin++;
-        uint32_t slot = window ? number : order[number];
-        if (eligible(self, slot))
-            tile->place[tile->count++] = self->view.place_of[slot];
+    if (self->crowded[0].tile == NULL)
+        self->crowded[0].tile = tile;
+    crowds_t *crowds = crowds_of(self, tile);
+    crowds_begin(crowds, self->radius);
+    for (; self->columns.begin < self->columns.end; self->columns.begin++) {
+        uint32_t slot = window ? self->columns.begin : order[self->columns.begin];
+        if (eligible(self, slot) && !crowds_add(crowds, self->view.place_of[slot]))
+            break;
     }
+    tile->count = crowds->count;
+    for (size_t i = 0; i < crowds->count; i++)
+        tile->place[i] = crowds->place[crowds->begin[i]];
+}
+
+static void widen(void *context, coded_t *tile)
+{
+    const crowds_t *crowds = crowds_of(context, tile);
+    memcpy(tile->residual_head, crowds->residual_head, tile->count * sizeof(float));
+    memcpy(tile->residual, crowds->residual, tile->count * sizeof(float));
 }
 
 static int begin_tile(void *context, const coded_t *tile, error_t *error)
@@ -87,8 +119,10 @@ static int begin_tile(void *context, const coded_t *tile, error_t *error)
     self->first = self->low = UINT32_MAX;
     self->high = 0;
     self->in_tile = 1;
-    for (size_t i = 0; i < tile->count; i++) {
-        uint32_t then = position_of(self, tile->slot[i]), position = now[tile->slot[i]];
+    const crowds_t *crowds = crowds_of(self, tile);
+    for (size_t i = 0; i < crowds->begin[crowds->count]; i++) {
+        uint32_t slot = self->view.slot[crowds->place[i]];
+        uint32_t then = position_of(self, slot), position = now[slot];
         self->first = then < self->first ? then : self->first;
         self->low = position < self->low ? position : self->low;
         self->high = position > self->high ? position : self->high;
@@ -126,11 +160,16 @@ static edge_t way_of(const verify_t *self, const edge_t *edge)
     return lighter_way(self->lighter, edge->a, edge->b);
 }
 
+/* The first of a crowd stands before the others, but in a window, where crowds are of one. */
 static int may_want(void *context, size_t row, const coded_t *tile, size_t column)
 {
     const verify_t *self = context;
-    uint32_t slot = self->rows.slot[row], other = tile->slot[column];
-    uint32_t position = position_of(self, other);
+    return position_of(self, tile->slot[column]) < self->at[row] && self->limit[row] >= 0;
+}
+
+static int is_wanted(const verify_t *self, size_t row, uint32_t other)
+{
+    uint32_t slot = self->rows.slot[row], position = position_of(self, other);
     float least = fmaxf(tree_view_least(&self->tree, slot), tree_view_least(&self->tree, other));
     if (position >= self->at[row] || position < self->tree.begin[self->at[row]] ||
         least > self->limit[row])
@@ -139,20 +178,28 @@ static int may_want(void *context, size_t row, const coded_t *tile, size_t colum
     return edge_compare(&edge, &way) < 0;
 }
 
-/* The columns' vectors are in `columns`. */
-static void measure(const verify_t *self, const coded_t *tile, const code_pair_t *pairs,
-                    const float *const *columns, size_t count, uint32_t thread)
+static void measure(const verify_t *self, const candidate_t *candidates, size_t count,
+                    uint32_t thread)
 {
-    const float *rows[MEASURED_AT_ONCE];
+    reader_t *reader = &self->readers[thread];
+    uint32_t index_rows[MEASURED_AT_ONCE];
+    const float *rows[MEASURED_AT_ONCE], *columns[MEASURED_AT_ONCE];
     float d2[MEASURED_AT_ONCE];
-    for (size_t i = 0; i < count; i++)
-        rows[i] = self->rows.vector[pairs[i].row];
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = self->rows.vector[candidates[i].row];
+        index_rows[i] = self->state->plan.rows[candidates[i].slot];
+    }
+    if (!reader->code)
+        reader->code =
+            task_state_find(self->state, index_rows, count, reader->room, columns, &reader->error);
+    if (reader->code)
+        return;
     compute_dist2(self->state->context->compute)
         ->pairs(rows, columns, count, self->rows.dimension, d2);
     for (size_t i = 0; i < count; i++) {
-        uint32_t slot = self->rows.slot[pairs[i].row], other = tile->slot[pairs[i].column];
+        uint32_t slot = self->rows.slot[candidates[i].row], other = candidates[i].slot;
         d2[i] = task_state_decayed(self->state, d2[i], slot, other);
-        if (!(d2[i] <= self->limit[pairs[i].row]))
+        if (!(d2[i] <= self->limit[candidates[i].row]))
             continue;
         float core = fmaxf(self->tree.core[slot], self->tree.core[other]);
         edge_t edge = edge_between(slot, other, fmaxf(d2[i], core)), way = way_of(self, &edge);
@@ -161,22 +208,42 @@ static void measure(const verify_t *self, const coded_t *tile, const code_pair_t
     }
 }
 
+/* The test that the sweep made of the crowd's first, of one of all. */
+static int may_be_near(const verify_t *self, uint32_t row, const crowds_t *crowds, uint32_t member)
+{
+    uint32_t place = crowds->place[member];
+    if (!is_wanted(self, row, self->view.slot[place]))
+        return 0;
+    const codes_t *codes = &self->view.codes;
+    const int8_t *of_row = self->rows.codes + (size_t)row * codes->width;
+    const int8_t *of_place = self->view.code + (size_t)place * codes->width;
+    int32_t squares = self->rows.whole[row] + crowds->square[member] -
+                      2 * crowds->kernel->dot(of_row, of_place, codes->width);
+    return !codes_apart(codes, squares, codes_reach(codes, self->limit[row]),
+                        self->rows.residual[row], self->view.residual[place]);
+}
+
 static void visit(void *context, const coded_t *tile, const code_pair_t *pairs, size_t count,
                   uint32_t thread)
 {
-    const verify_t *self = context;
-    reader_t *reader = &self->readers[thread];
-    uint32_t index_rows[MEASURED_AT_ONCE];
-    const float *columns[MEASURED_AT_ONCE];
-    for (size_t done = 0; done < count && !reader->code; done += MEASURED_AT_ONCE) {
-        size_t some = count - done < MEASURED_AT_ONCE ? count - done : MEASURED_AT_ONCE;
-        for (size_t i = 0; i < some; i++)
-            index_rows[i] = tile->rows[pairs[done + i].column];
-        reader->code =
-            task_state_find(self->state, index_rows, some, reader->room, columns, &reader->error);
-        if (!reader->code)
-            measure(self, tile, pairs + done, columns, some, thread);
+    verify_t *self = context;
+    const crowds_t *crowds = crowds_of(self, tile);
+    candidate_t candidates[MEASURED_AT_ONCE];
+    size_t held = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t row = pairs[i].row, end = crowds->begin[pairs[i].column + 1];
+        for (uint32_t member = crowds->begin[pairs[i].column]; member < end; member++) {
+            if (!may_be_near(self, row, crowds, member))
+                continue;
+            candidates[held++] = (candidate_t){row, self->view.slot[crowds->place[member]]};
+            if (held == MEASURED_AT_ONCE) {
+                measure(self, candidates, held, thread);
+                held = 0;
+            }
+        }
     }
+    if (held)
+        measure(self, candidates, held, thread);
 }
 
 /* ---- blocks ---- */
@@ -196,6 +263,19 @@ static void order_by_slot(verify_t *self, size_t count)
     qsort(self->at, count, sizeof *self->at, by_number);
     for (size_t i = 0; i < count; i++)
         self->at[i] = position_of(self, self->at[i]);
+}
+
+/* Two codes that have nothing in common are about as far apart as both from the origin, squared and
+ * added. As long as a crowd's radius leaves that over the heaviest way, most are ruled out whole. */
+static double crowd_radius(const verify_t *self)
+{
+    const codes_t *codes = &self->view.codes;
+    double squares = 0;
+    for (size_t i = 0; i < self->rows.count; i++)
+        squares += 2.0 * self->rows.square[i] / (double)self->rows.count;
+    double room = codes->scale * sqrt(squares) - codes_reach(codes, self->most) -
+                  2 * (double)self->view.usual;
+    return room > 0 ? CROWD_SHARE * room : 0;
 }
 
 /* What the block's rows may meet; returns the largest radius. */
@@ -220,6 +300,7 @@ static double describe_block(verify_t *self)
         farthest = fmax(farthest, code_sweep_radius(&self->view, place, tree->heaviest[at]));
     }
     self->columns = has_window(self) ? slots : self->positions;
+    self->radius = has_window(self) ? 0 : crowd_radius(self);
     return farthest;
 }
 
@@ -238,6 +319,7 @@ static int first_failure(const verify_t *self, error_t *error)
 static int run_block(verify_t *self, size_t count, error_t *error)
 {
     const code_visitor_t visitor = {.next = next,
+                                    .widen = widen,
                                     .begin = begin_tile,
                                     .row_wants = row_wants,
                                     .may_want = may_want,
@@ -310,6 +392,9 @@ static int allocate(verify_t *self, size_t slots, error_t *error)
     if (!self->at || !self->bands || !self->limit || !self->readers || missing)
         return error_set(error, ERR_MEMORY, "no memory for %zu rows", rows);
     int code = code_sweep_new(self->state, &self->view, 0, &self->sweep, error);
+    for (int i = 0; i < 2 && !code; i++)
+        code = crowds_init(&self->crowded[i].crowds, &self->view,
+                           compute_int8(self->state->context->compute), error);
     if (!code)
         code = coded_init(&self->rows, rows, &self->view, 1, error);
     return code ? code
@@ -341,6 +426,8 @@ static void clear(verify_t *self)
 {
     lighter_destroy(&self->lighter);
     code_sweep_destroy(&self->sweep);
+    crowds_clear(&self->crowded[0].crowds);
+    crowds_clear(&self->crowded[1].crowds);
     coded_clear(&self->rows);
     for (uint32_t t = 0; self->readers && t < compute_threads(self->state->context->compute); t++)
         free(self->readers[t].room);
