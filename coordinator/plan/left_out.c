@@ -116,7 +116,7 @@ int left_out_find(const flat_index_t *index, const catalog_t *catalog, left_out_
                   error_t *error)
 {
     uint32_t rows = flat_index_rows(index);
-    uint8_t *states = malloc((size_t)rows + 1);
+    uint8_t *states = calloc((size_t)rows + 1, 1);
     *out = (left_out_t){.list = json_array()};
     out->rows = malloc(((size_t)rows + 1) * sizeof *out->rows);
     int code = OK;

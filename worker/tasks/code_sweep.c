@@ -275,11 +275,7 @@ static void compare(code_sweep_t *self, size_t begin, size_t end, uint32_t threa
     const band_t band = self->item_band[begin / ITEM_ROWS];
     const int8_rows_t rows = {codes_at(self->rows, begin), self->rows->width, end - begin,
                               self->view->codes.head, self->rows->sum + begin};
-    batch_t batch;
-    batch.self = self;
-    batch.thread = thread;
-    batch.visited = 1;
-    batch.count = 0;
+    batch_t batch = {.self = self, .thread = thread, .visited = 1};
     for (size_t first = 0; first < columns->count; first += INT8_COLUMNS) {
         size_t last =
             first + INT8_COLUMNS < columns->count ? first + INT8_COLUMNS - 1 : columns->count - 1;
