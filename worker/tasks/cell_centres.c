@@ -67,7 +67,7 @@ static int open_inputs(cell_centres_t *self, error_t *error)
 static void encode(cell_centres_t *self, size_t first, size_t count, float *images)
 {
     const codes_t *codes = &self->view->codes;
-    const int8_kernel_t *kernel = compute_int8(self->state->context->compute);
+    const int8_kernel_t *kernel = self->kernel;
     product_fn product = compute_product(self->state->context->compute);
     const float *values = self->centre + first * codes->dimension;
     (product ? product : product_scalar)(values, count, self->rotation.basis, codes->width,
@@ -104,7 +104,8 @@ static int encode_all(cell_centres_t *self, error_t *error)
 int cell_centres_open(cell_centres_t *self, const task_state_t *state, const codes_view_t *view,
                       error_t *error)
 {
-    *self = (cell_centres_t){.state = state, .view = view};
+    *self = (cell_centres_t){
+        .state = state, .view = view, .kernel = compute_int8(state->context->compute)};
     int code = open_inputs(self, error);
     return code ? code : encode_all(self, error);
 }
@@ -147,7 +148,7 @@ static int is_near(const cell_centres_t *self, const cell_rows_t *rows, size_t r
                    float margin)
 {
     const codes_t *codes = &self->view->codes;
-    const int8_kernel_t *kernel = compute_int8(self->state->context->compute);
+    const int8_kernel_t *kernel = self->kernel;
     uint32_t place = rows->place[r];
     int32_t product = kernel->dot(self->view->code + (size_t)place * codes->width,
                                   self->code + (size_t)cell * codes->width, codes->width);
@@ -164,7 +165,7 @@ static void choose_panel(const cell_centres_t *self, const cell_rows_t *rows, ui
                          size_t count, float margin, uint64_t *bits, size_t stride)
 {
     const codes_t *codes = &self->view->codes;
-    const int8_kernel_t *kernel = compute_int8(self->state->context->compute);
+    const int8_kernel_t *kernel = self->kernel;
     const int8_rows_t columns = {self->code + (size_t)first * codes->width, codes->width, count,
                                  codes->head, NULL};
     int32_t start[INT8_COLUMNS] = {0};

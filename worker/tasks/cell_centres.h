@@ -14,6 +14,7 @@
 typedef struct {
     const task_state_t *state;
     const codes_view_t *view; /* borrowed */
+    const int8_kernel_t *kernel;
     rotation_view_t rotation;
     columns_t *centres;
     columns_t *assigned;

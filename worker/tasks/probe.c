@@ -100,7 +100,7 @@ static int list_items(probe_t *self, error_t *error)
             room +=
                 (self->probes.group_begin[g + 1] - self->probes.group_begin[g]) / PROBE_ROWS + 1;
     }
-    self->items = malloc((room + 1) * sizeof *self->items);
+    self->items = calloc(room + 1, sizeof *self->items);
     if (!self->items)
         return error_set(error, ERR_MEMORY, "no memory for %zu groups of rows", room);
     int code = OK;
