@@ -46,9 +46,11 @@ static void go_back(core_t *self, core_job_t *job)
  * folds only. The new epoch keeps attempts of the first pass apart from those of the second. */
 void job_rewind(core_t *self, core_job_t *job, const error_t *error)
 {
+    job_state_t failed; /* a job that is queued or paused goes back: it fails when it works again */
     if (job_stopped(job) || !job->has_stage)
         return;
-    if (++job->rewinds > self->options.retry_limit) {
+    if (++job->rewinds > self->options.retry_limit &&
+        job_state_next(job->state, MOVE_FAIL, &failed)) {
         error_t failure = ERROR_INIT;
         error_set(&failure, ERR_IO, "files of the job were lost from the spool %u times, now: %s",
                   job->rewinds, error->message);

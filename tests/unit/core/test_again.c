@@ -206,6 +206,33 @@ static void a_job_that_loses_files_again_and_again_fails(void **state)
     fixture_close(&f);
 }
 
+/* It computes nothing: when it works again there is time to fail. */
+static void a_paused_job_that_loses_one_file_too_many_goes_back(void **state)
+{
+    (void)state;
+    fixture_t f;
+    core_job_view_t view;
+    fixture_open(&f);
+    run_job(&f, "a", 2);
+    for (int i = 0; i < 3; i++) {
+        lose_file(&f, "a");
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+        advanced(&f, ticket_of(&f, CORE_ACTION_ADVANCE), 0, 2);
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_STAGE), OK);
+    }
+    control(&f, "a", VERB_PAUSE, 1);
+    while (action(&f, CORE_ACTION_SAVE_JOB))
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    assert_true(core_job(f.core, "a", &view));
+    assert_int_equal(view.state, JOB_PAUSED);
+    assert_true(view.has_stage);
+    lose_file(&f, "a");
+    assert_true(core_job(f.core, "a", &view));
+    assert_int_equal(view.state, JOB_PAUSED);
+    assert_false(view.has_stage); /* it will be planned anew */
+    fixture_close(&f);
+}
+
 static void a_stage_that_cannot_be_read_back_is_made_again(void **state)
 {
     (void)state;
@@ -291,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_lost_file_sends_the_job_back_to_its_plan_in_a_new_epoch),
         cmocka_unit_test(what_an_earlier_pass_left_is_not_computed_again),
         cmocka_unit_test(a_job_that_loses_files_again_and_again_fails),
+        cmocka_unit_test(a_paused_job_that_loses_one_file_too_many_goes_back),
         cmocka_unit_test(a_stage_that_cannot_be_read_back_is_made_again),
         cmocka_unit_test(an_expired_job_is_removed_once_that_is_durable),
         cmocka_unit_test(only_what_has_ended_expires),
