@@ -69,6 +69,7 @@ STORMS = [["--faults", "15", "--rows", "9000", "--fast", "--embedded", "--patien
           ["--faults", "60", "--only", "worker,connection,message", "--embedded"],
           ["--faults", "30", "--only", "messages", "--embedded"],
           ["--faults", "60", "--only", "postgres", "--patience", "60"],
+          ["--faults", "30", "--only", "redis", "--patience", "60"],
           ["--faults", "140"]]
 
 
