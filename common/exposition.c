@@ -1,6 +1,7 @@
 #include "common/exposition.h"
 
 #include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -63,17 +64,19 @@ static double cpu_seconds(void)
            (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
-/* 0 when the kernel does not tell. */
+/* Of /proc/self/statm: pages of the program, pages resident, and more. 0 when the kernel does not
+ * tell. */
 static double resident_bytes(void)
 {
-    unsigned long long pages = 0;
+    char line[256] = "";
+    char *pages = line;
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
         return 0;
-    if (fscanf(file, "%*s %llu", &pages) != 1)
-        pages = 0;
+    if (fgets(line, sizeof line, file))
+        pages = strchr(line, ' ');
     fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+    return pages ? (double)strtoull(pages, NULL, 10) * (double)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static double open_files(void)

@@ -5,7 +5,7 @@
  * handles of its own. Work is carried out in the order of asking. What has queued up while the
  * thread was busy is carried out together: payloads are synced with one sync a file and one a
  * folder, and rows are committed with one commit. Nothing of it comes back before all of that is on
- * disk (docs/decisions/0009-saves-beside-the-loop.md). */
+ * disk (docs/decisions/0010-saves-beside-the-loop.md). */
 #ifndef STAGE4_COORDINATOR_STORE_THREAD_H
 #define STAGE4_COORDINATOR_STORE_THREAD_H
 
