@@ -488,7 +488,7 @@ static void a_forged_cursor_is_refused(void **state)
 #define RESULT_TEST(name, factory)                                                                 \
     cmocka_unit_test_prestate_setup_teardown(name, result_set_up, result_tear_down, factory)
 
-static int result_suite(result_factory_t *factory)
+static inline int result_suite(result_factory_t *factory)
 {
     const struct CMUnitTest tests[] = {
         RESULT_TEST(nothing_is_there_before_the_commit, factory),
