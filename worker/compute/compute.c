@@ -7,6 +7,7 @@ struct compute {
     pool_t *pool;
     const dist2_backend_t *dist2;
     const kernel_t *kernel;
+    const int8_kernel_t *int8;
     product_fn product;
     char description[64];
 };
@@ -63,6 +64,7 @@ int compute_new(const compute_options_t *options, compute_t **out, error_t *erro
         return error_set(error, ERR_MEMORY, "no memory for the compute threads");
     self->dist2 = options->dist2 ? options->dist2 : dist2_best();
     self->kernel = kernel_for(self->dist2->name);
+    self->int8 = int8_kernel_for(self->dist2->name);
     product_openblas_setup();
     int code = pool_new(options->threads, &self->pool, error);
     if (!code)
@@ -90,8 +92,5 @@ uint32_t compute_threads(const compute_t *self) { return pool_threads(self->pool
 pool_t *compute_pool(compute_t *self) { return self->pool; }
 const dist2_backend_t *compute_dist2(const compute_t *self) { return self->dist2; }
 product_fn compute_product(const compute_t *self) { return self->product; }
-const int8_kernel_t *compute_int8(const compute_t *self)
-{
-    return int8_kernel_for(self->dist2->name);
-}
+const int8_kernel_t *compute_int8(const compute_t *self) { return self->int8; }
 survivors_fn compute_survivors(const compute_t *self) { return self->kernel->survivors; }
