@@ -1,6 +1,10 @@
 #include "lib/folder.h"
 #include "lib/ledger_suite.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 static void *place_new(void)
 {
     test_folder_t *self = malloc(sizeof *self);
@@ -47,12 +51,60 @@ static void a_file_of_something_else_is_an_error(void **state)
     folder_destroy(&folder);
 }
 
+/* Until it fails, and once more when there is room again; then how many were acknowledged. */
+static void save_until_full(ledger_fixture_t *self)
+{
+    struct rlimit full = {128 << 10, RLIM_INFINITY};
+    struct rlimit room = {RLIM_INFINITY, RLIM_INFINITY};
+    uint32_t saved = 0;
+    int code = OK;
+    signal(SIGXFSZ, SIG_IGN);
+    if (open_ledger(self->place, &self->ledger, NULL) != OK || setrlimit(RLIMIT_FSIZE, &full))
+        _exit(255);
+    while (saved < 200 && (code = ledger_save_task(self, "j", 1, 0, saved)) == OK)
+        saved++;
+    setrlimit(RLIMIT_FSIZE, &room);
+    if (code != ERR_IO || ledger_save_task(self, "j", 1, 0, saved) != OK)
+        _exit(255);
+    _exit((int)saved + 1);
+}
+
+/* A file size limit stands for the full disk. */
+static void a_full_disk_loses_nothing_acknowledged(void **state)
+{
+    (void)state;
+    ledger_fixture_t self = {.place = place_new()};
+    int status = -1;
+    assert_int_equal(open_ledger(self.place, &self.ledger, NULL), OK);
+    ledger_job_t job = ledger_a_job("j", 1, "");
+    assert_int_equal(ledger_save(&self, &job), OK);
+    assert_int_equal(ledger_save_stage(&self, "j", 1, 0), OK);
+    self.ledger->verbs->close(&self.ledger);
+    pid_t child = fork();
+    if (child == 0)
+        save_until_full(&self);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_in_range(WEXITSTATUS(status), 2, 200);
+    assert_int_equal(open_ledger(self.place, &self.ledger, NULL), OK);
+    ledger_dump_t *dump = ledger_dump(&self);
+    for (int task = 0; task < WEXITSTATUS(status); task++) {
+        char line[64];
+        snprintf(line, sizeof line, "task j 1 0 %d\n", task);
+        assert_non_null(strstr(dump->text, line));
+    }
+    free(dump);
+    self.ledger->verbs->close(&self.ledger);
+    place_destroy(self.place);
+}
+
 int main(void)
 {
     ledger_factory_t factory = {place_new, place_destroy, open_ledger};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_folder_is_an_error_with_the_path),
         cmocka_unit_test(a_file_of_something_else_is_an_error),
+        cmocka_unit_test(a_full_disk_loses_nothing_acknowledged),
     };
     int failed = ledger_suite(&factory);
     return failed + cmocka_run_group_tests(tests, NULL, NULL);
