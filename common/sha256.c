@@ -1,5 +1,6 @@
 #include "common/sha256.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,3 +89,5 @@ int sha256_parse(const char *text, sha256_t *out)
     *out = value;
     return 1;
 }
+
+void sha256_thread_end(void) { OPENSSL_thread_stop(); }

@@ -24,4 +24,8 @@ void sha256_hex(const sha256_t *value, char out[65]);
 /* 1 when `text` is exactly 64 hex digits, else 0. */
 int sha256_parse(const char *text, sha256_t *out);
 
+/* Gives back what OpenSSL keeps for the calling thread. A thread that nobody joins calls it before it
+ * says that it is done: OpenSSL's own clean-up at its end may meet the one at the process's end. */
+void sha256_thread_end(void);
+
 #endif

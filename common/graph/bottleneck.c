@@ -168,7 +168,8 @@ int bottleneck_new(uint32_t nodes, const edge_t *edges, size_t count, bottleneck
     if (code == OK)
         code = join_all(&parts, nodes, edges, count, error);
     if (code == OK) {
-        memcpy(self->edges, edges, count * sizeof *edges);
+        if (count > 0)
+            memcpy(self->edges, edges, count * sizeof *edges);
         lay_out(self, &parts);
         fill_blocks(self);
         /* a last block without a gap has nothing in it */

@@ -2,6 +2,7 @@
 
 #include "common/net/pipe.h"
 #include "common/net/socket.h"
+#include "common/sha256.h"
 
 struct net_pipe {
     zsock_t *sock;
@@ -60,6 +61,7 @@ static void shim(zsock_t *sock, void *argument)
     zsock_set_rcvtimeo(sock, 0);
     zsock_signal(sock, 0);
     self->run(&pipe, self->argument);
+    sha256_thread_end(); /* czmq does not join us */
     net_pipe_put(&pipe, NULL);
 }
 

@@ -349,7 +349,7 @@ def a_served_job_can_be_submitted_followed_and_read():
         assert_fails(8, "address is taken", "serve", "--indices", DATA, "--http-listen",
                      "127.0.0.1:%d" % service.port, "--state", folder / "state", "--output-folder",
                      folder / "data", "--log-level", "off")
-    assert service.process.returncode == 0
+    assert service.process.returncode == 0, (service.process.returncode, service.stderr[-1500:])
     assert [line for line in service.stdout.splitlines() if "listening" in line]
     assert sorted(path.name for path in (service.folder / "data").iterdir() if path.is_file())
 

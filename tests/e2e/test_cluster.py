@@ -44,8 +44,8 @@ class Service(Cluster):
         return self.ask("status", job_id)
 
     def at_work(self, job_id):
-        """How many tasks are done: at least one, and there is more to do."""
-        return self.wait_for(lambda: self.status(job_id)["tasks_done"], 60, "some tasks")
+        """How far it is: a task at least is done, and there is more to do."""
+        return self.wait_for(lambda: self.status(job_id)["progress"], 60, "some tasks")
 
     def tasks_of(self, pid):
         """How many tasks the worker said that it holds."""
