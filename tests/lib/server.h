@@ -92,13 +92,15 @@ static inline pid_t server_spawn(const test_server_t *self, char *const *argumen
     _exit(127);
 }
 
-static inline int server_up(const test_server_t *self, int (*ready)(const test_server_t *self))
+static inline int server_up(test_server_t *self, int (*ready)(const test_server_t *self))
 {
     for (int waited = 0; waited < SERVER_WAIT_MS; waited += 10) {
         if (ready(self))
             return 1;
-        if (waitpid(self->process, NULL, WNOHANG) == self->process)
+        if (waitpid(self->process, NULL, WNOHANG) == self->process) {
+            self->process = 0;
             return 0;
+        }
         usleep(10000);
     }
     return 0;
@@ -252,11 +254,18 @@ static inline int postgres_ready(const test_server_t *self)
     return got > 0 && !memmem(answer, (size_t)got, "57P03", 5);
 }
 
+/* After a kill -9 the server refuses to start until the last of its old processes has noticed, and
+ * let go of the shared memory. */
 static inline int postgres_start(test_server_t *self)
 {
-    self->process = server_spawn(self, self->arguments);
-    if (server_up(self, postgres_ready))
-        return 1;
+    for (int i = 0; i < 50; i++) {
+        self->process = server_spawn(self, self->arguments);
+        if (server_up(self, postgres_ready))
+            return 1;
+        if (self->process)
+            break; /* it hangs */
+        usleep(100000);
+    }
     server_show_log(self);
     return 0;
 }
