@@ -75,7 +75,8 @@ def one_that_was_stopped_while_another_took_over_stops_for_good():
             cluster.coordinator_options = options(redis)
         first.start_all(2)
         job = first.submit(**JOB)
-        first.wait_for(lambda: first.status(job).get("progress"), 60, "some results")
+        first.wait_for(lambda: any(first.status(job).get(each) for each in ("stage", "tasks_done")),
+                       60, "some results")
         first.coordinator.send_signal(signal.SIGSTOP)
         second.start_all(2)  # waits until the lease is over
         second.wait_for(lambda: second.status(job).get("state"), 30, "the job, taken over")
