@@ -253,7 +253,11 @@ class Liar:
     def serve(self):
         while True:
             worker = self.listener.accept()[0]
-            coordinator = socket.create_connection(self.target)
+            try:
+                coordinator = socket.create_connection(self.target)
+            except OSError:  # the coordinator does not listen yet, or not any more
+                worker.close()
+                continue
             for body in (self.upward, self.downward):
                 threading.Thread(target=body, args=(worker, coordinator), daemon=True).start()
 
