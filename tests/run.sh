@@ -3,7 +3,7 @@
 #
 #   tests/run.sh [--only PART]... [--no-setup]
 #
-#   --only PART  lint | unit | e2e | oracle | checked | sim; may be given several times
+#   --only PART  lint | unit | oracle | e2e | checked | sim; may be given several times
 #   --no-setup   do not run deploy/setup.sh first
 #
 # Parts: lint checks the sources; unit builds the release preset and runs its test programs (sim: the
@@ -21,7 +21,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 jobs=${STAGE4_JOBS:-$(nproc)}
 gate=80
 folders=(common proto coordinator worker gateway cli)
-all_parts=(lint unit e2e oracle checked)
+all_parts=(lint unit oracle e2e checked)
 parts=()
 setup=yes
 passed=0
@@ -128,21 +128,28 @@ programs() {
     fi
 }
 
-# scripts PART FOLDER BUILD [NAME]...: tests/FOLDER/test_* but for those NAMEs; each is a program that
-# says "N passed, N failed" last. As many at once as there are jobs: much of their time is waiting.
+# scripts PART FOLDER BUILD [NAME]...: starts tests/FOLDER/test_* but for those NAMEs; each is a program
+# that says "N passed, N failed" last. As many at once as there are jobs: much of their time is waiting.
+# Those of the next part start beside the last of this one; end_scripts waits for all and reports.
 scripts() {
-    local part=$1 folder=$2 build=$3 file name names=()
+    local part=$1 folder=$2 build=$3 file name
     shift 3
     for file in "tests/$folder"/test_*.py; do
         [[ " $* " != *" $(basename "${file%.*}") "* ]] || continue
         name="$part $(basename "$file")"
-        names+=("$name")
+        started_scripts+=("$name")
         while (($(jobs -rp | wc -l) >= jobs)); do wait -n || true; done
         STAGE4_BUILD=$PWD/$build run_script "$(log_of "$name")" \
             "${STAGE4_DEPS:-.deps}/venv/bin/python" "$file" &
     done
+}
+
+started_scripts=()
+end_scripts() {
+    local name
     wait
-    for name in "${names[@]}"; do report_script "$name"; done
+    for name in "${started_scripts[@]}"; do report_script "$name"; done
+    started_scripts=()
 }
 
 log_of() { printf '%s/%s.log' "$logs" "${1//[ \/]/-}"; }
@@ -222,12 +229,14 @@ coverage_gate() {
 }
 
 part_checked() {
+    end_scripts
     need checked || return 0
     find build-checked -name '*.gcda' -delete
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
     export UBSAN_OPTIONS=print_stacktrace=1
     programs checked-unit build-checked --exclude-regex mutants # builds programs of its own
     scripts checked e2e build-checked test_determinism test_memory
+    end_scripts
     unset ASAN_OPTIONS UBSAN_OPTIONS
     check "coverage of at least $gate % of the lines" coverage_gate
     grep -h '^lines:' "$logs"/coverage-of*.log | sed 's/^/         /' || true
@@ -243,6 +252,7 @@ main() {
     for part in "${parts[@]}"; do
         "part_$part" || true
     done
+    end_scripts
     if ((failed)); then printf 'failed: %s\n' "${failures[@]}"; fi
     printf 'total %s s; what the tests printed is in build/test-logs\n' "$(seconds_since "$started")"
     printf '%d passed, %d failed\n' "$passed" "$failed"
