@@ -190,12 +190,14 @@ def write_level(folder, vectors):
 
 
 def float32_peak(build, vectors, threads, work):
-    """Operations a second, as stage4-bench finds them beside a small job."""
+    """Operations a second, as stage4-bench finds them beside a small job: the best of five, for what
+    else the machine does can only lower it."""
     folder = work / "small"
     write_level(folder, vectors[:WARM_ROWS])
-    found = subprocess.run([build / "stage4-bench", "--indices", folder, "--embedding-type", "events",
-                            "--threads", str(threads)], check=True, capture_output=True, text=True)
-    return json.loads(found.stdout)["float32_gflops"] * 1e9
+    command = [build / "stage4-bench", "--indices", folder, "--embedding-type", "events",
+               "--threads", str(threads)]
+    return 1e9 * max(json.loads(subprocess.run(command, check=True, capture_output=True,
+                                               text=True).stdout)["float32_gflops"] for _ in range(5))
 
 
 def run_stage4(build, folder, threads):
