@@ -2,6 +2,7 @@
 
 #include "common/net/actor.h"
 #include "common/net/socket.h"
+#include "common/net/start.h"
 #include "coordinator/coordinator.h"
 #include "worker/worker.h"
 

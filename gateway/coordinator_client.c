@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/net/actor.h"
 #include "common/net/socket.h"
+#include "common/net/start.h"
 
 #include <pthread.h>
 #include <stdio.h>

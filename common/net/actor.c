@@ -1,7 +1,7 @@
 #include "common/net/actor.h"
 
 #include "common/net/pipe.h"
-#include "common/net/socket.h"
+#include "common/net/start.h"
 #include "common/sha256.h"
 
 struct net_pipe {

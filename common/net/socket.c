@@ -1,9 +1,9 @@
 #include "common/net/socket.h"
 
 #include "common/net/pipe.h"
+#include "common/net/start.h"
 
 #include <czmq.h>
-#include <pthread.h>
 
 #define POLL_LIMIT 8
 
@@ -25,20 +25,6 @@ void net_message_clear(net_message_t *self)
         zframe_destroy(&frame);
     }
     memset(self, 0, sizeof *self);
-}
-
-/* zsys_init registers an exit handler and is not safe to race; czmq keeps its context in a global,
- * so the once-flag beside it adds no state that is not there already. */
-static void start_once(void)
-{
-    zsys_handler_set(NULL);
-    zsys_init();
-}
-
-void net_start(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, start_once);
 }
 
 static void set_options(zsock_t *sock, const net_options_t *options)

@@ -45,10 +45,6 @@ typedef struct {
 
 void net_message_clear(net_message_t *self);
 
-/* Must come before the threads that use sockets; any number of times, from any thread. Leaves the
- * process's signal handlers alone. */
-void net_start(void);
-
 /* ERR_UNAVAILABLE naming the endpoint when it is taken, ERR_USAGE when it makes no sense. A TCP
  * port of "*" is chosen by the system; net_socket_endpoint says which. */
 int net_router_bind(const char *endpoint, const net_options_t *options, net_socket_t **out,

@@ -44,11 +44,6 @@ static int tallies_failed(cluster_t *self)
     return failed;
 }
 
-string_view_t cluster_dominant(const tally_t *tally)
-{
-    return tally->count ? tally->entries[0].text : (string_view_t){"", 0};
-}
-
 static int by_vector_id(const void *a, const void *b, void *context)
 {
     const catalog_t *catalog = context;

@@ -76,7 +76,7 @@ static void label_names(const cluster_t *self, const tally_t *names, char out[LA
 
 void cluster_label(const cluster_t *self, const cluster_source_t *source, char out[LABEL_SIZE])
 {
-    string_view_t text = source->spec->level == LEVEL_ENTITIES ? cluster_dominant(&self->mentions)
+    string_view_t text = source->spec->level == LEVEL_ENTITIES ? tally_first(&self->mentions)
                                                                : typical_text(self, source);
     if (text.length)
         label_cut(text, out);

@@ -6,7 +6,7 @@
 #ifndef STAGE4_COORDINATOR_OUTPUT_CLUSTER_LABEL_H
 #define STAGE4_COORDINATOR_OUTPUT_CLUSTER_LABEL_H
 
-#include "coordinator/output/cluster_build.h"
+#include "coordinator/output/cluster.h"
 
 #define LABEL_CHARACTERS 80
 

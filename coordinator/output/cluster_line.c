@@ -55,7 +55,7 @@ static void put_level_names(json_text_t *out, const cluster_t *cluster,
         break;
     case LEVEL_ENTITIES:
         json_text_key(out, "canonical_entity");
-        put_view(out, cluster_dominant(&cluster->mentions));
+        put_view(out, tally_first(&cluster->mentions));
         put_tally(out, "entity_mentions", &cluster->mentions, SIZE_MAX);
         break;
     case LEVEL_STORYLINES:
@@ -89,9 +89,9 @@ static void put_span(json_text_t *out, const cluster_t *cluster)
 
 static void put_kinds(json_text_t *out, const cluster_t *cluster, level_t level)
 {
-    string_view_t type = cluster_dominant(&cluster->types);
+    string_view_t type = tally_first(&cluster->types);
     json_text_key(out, "domain");
-    put_view(out, cluster_dominant(&cluster->domains));
+    put_view(out, tally_first(&cluster->domains));
     json_text_key(out, "event_type");
     put_view(out, level == LEVEL_EVENTS ? type : (string_view_t){"", 0});
     if (level == LEVEL_ENTITIES) {

@@ -111,3 +111,8 @@ void tally_by_count(tally_t *self)
     if (self->count)
         qsort(self->entries, self->count, sizeof *self->entries, by_count);
 }
+
+string_view_t tally_first(const tally_t *self)
+{
+    return self->count ? self->entries[0].text : (string_view_t){"", 0};
+}

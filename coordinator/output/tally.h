@@ -32,6 +32,9 @@ void tally_add_copy(tally_t *self, const char *text, size_t length);
 void tally_by_bytes(tally_t *self);
 void tally_by_count(tally_t *self); /* the most frequent first, equal ones by their bytes */
 
+/* The first of a sorted tally, "" when it is empty. */
+string_view_t tally_first(const tally_t *self);
+
 int view_compare(string_view_t a, string_view_t b); /* as strcmp, of bytes */
 
 #endif

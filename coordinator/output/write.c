@@ -126,8 +126,8 @@ static int store_cluster(writing_t *self, error_t *error)
     const cluster_t *cluster = &self->cluster;
     result_store_t *results = self->input->results;
     char *entities = NULL;
-    char *domain = copy_view(cluster_dominant(&cluster->domains));
-    char *type = copy_view(cluster_dominant(&cluster->types));
+    char *domain = copy_view(tally_first(&cluster->domains));
+    char *type = copy_view(tally_first(&cluster->types));
     int code = join_entities(cluster, &entities, error);
     if (code == OK)
         code = member_rows_fill(&self->rows, cluster, &self->source, error);

@@ -2,6 +2,7 @@
  * its end, a worker that leaves in the middle, a coordinator that ends and begins again. */
 #include "common/clock.h"
 #include "common/net/socket.h"
+#include "common/net/start.h"
 #include "coordinator/coordinator.h"
 #include "proto/client_message.h"
 #include "worker/worker.h"

@@ -2,6 +2,7 @@
  * well-behaved worker never does can be done here. */
 #include "common/clock.h"
 #include "common/net/socket.h"
+#include "common/net/start.h"
 #include "coordinator/coordinator.h"
 #include "proto/client_message.h"
 #include "proto/worker_message.h"

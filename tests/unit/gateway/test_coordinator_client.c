@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/net/socket.h"
+#include "common/net/start.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
 /* What a cluster is said to be: counted strings and labels. */
+#include "coordinator/output/cluster_build.h"
 #include "coordinator/output/cluster_label.h"
 #include "coordinator/output/tally.h"
 #include "common/clock.h"
