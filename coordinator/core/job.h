@@ -58,7 +58,8 @@ struct core_job {
     task_table_t tasks;
     int has_next; /* ADVANCE has given the next stage; it is not saved yet */
     job_stage_t next;
-    int next_unsure; /* a save of it was reported to have failed; the ledger may have it */
+    int next_unsure; /* a save of one was reported to have failed, or was overtaken by the job's
+                      * failure; the ledger may have it */
 
     int advancing;          /* ADVANCE or WRITE under way */
     uint32_t advance_epoch; /* ... of that epoch: one of the past says nothing */

@@ -165,6 +165,8 @@ void job_save_done(core_t *self, core_job_t *job, const core_event_t *event)
         job->has_next = 0;
         job->next_unsure = 0;
         take_found(job, event->found);
+    } else {
+        job->next_unsure = 1; /* the job has failed meanwhile: the ledger is a stage further */
     }
     job_save_next(self, job);
 }

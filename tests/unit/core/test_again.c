@@ -206,6 +206,34 @@ static void a_job_that_loses_files_again_and_again_fails(void **state)
     fixture_close(&f);
 }
 
+/* The ledger has a stage that the job, which has failed meanwhile, has not. */
+static void a_stage_saved_after_its_job_has_failed_is_planned_anew(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    hello(&f, 1, 1);
+    run_job(&f, "a", 1);
+    for (int i = 0; i < 3; i++) {
+        lose_file(&f, "a");
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+        advanced(&f, ticket_of(&f, CORE_ACTION_ADVANCE), 0, 1);
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_STAGE), OK);
+    }
+    task_ref_t task = dispatched(&f, 0);
+    result_saved(&f, 1, &task);
+    advanced(&f, ticket_of(&f, CORE_ACTION_ADVANCE), 1, 2);
+    uint64_t stage = ticket_of(&f, CORE_ACTION_SAVE_STAGE);
+    lose_file(&f, "a");
+    done(&f, stage, OK);
+    assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_FAILED);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
+    retry(&f, "a");
+    assert_true(action(&f, CORE_ACTION_ADVANCE)->first);
+    fixture_close(&f);
+}
+
 /* It computes nothing: when it works again there is time to fail. */
 static void a_paused_job_that_loses_one_file_too_many_goes_back(void **state)
 {
@@ -318,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_lost_file_sends_the_job_back_to_its_plan_in_a_new_epoch),
         cmocka_unit_test(what_an_earlier_pass_left_is_not_computed_again),
         cmocka_unit_test(a_job_that_loses_files_again_and_again_fails),
+        cmocka_unit_test(a_stage_saved_after_its_job_has_failed_is_planned_anew),
         cmocka_unit_test(a_paused_job_that_loses_one_file_too_many_goes_back),
         cmocka_unit_test(a_stage_that_cannot_be_read_back_is_made_again),
         cmocka_unit_test(an_expired_job_is_removed_once_that_is_durable),
