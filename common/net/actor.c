@@ -4,13 +4,19 @@
 #include "common/net/start.h"
 #include "common/sha256.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 struct net_pipe {
     zsock_t *sock;
 };
 
+/* No zactor: czmq lets its threads go without joining them, and when one of them is still busy
+ * closing its socket while the program ends, czmq sleeps 200 ms for its sake. */
 struct net_actor {
-    zactor_t *actor;
-    net_pipe_t pipe; /* the owner's end */
+    pthread_t thread;
+    net_pipe_t pipe;  /* the owner's end */
+    net_pipe_t inner; /* the thread's */
     net_actor_fn run;
     net_discard_fn discard;
     void *argument;
@@ -53,16 +59,22 @@ static void discard_rest(net_pipe_t *pipe, net_discard_fn discard)
 }
 
 /* The body ends on the owner's end of stream and has then taken every item; ours follows the last
- * item it put, so the owner can empty the pipe before the socket goes. */
-static void shim(zsock_t *sock, void *argument)
+ * item it put, so the owner can empty the pipe before the sockets go. */
+static void *thread_main(void *argument)
 {
     net_actor_t *self = argument;
-    net_pipe_t pipe = {sock};
-    zsock_set_rcvtimeo(sock, 0);
-    zsock_signal(sock, 0);
-    self->run(&pipe, self->argument);
-    sha256_thread_end(); /* czmq does not join us */
-    net_pipe_put(&pipe, NULL);
+    self->run(&self->inner, self->argument);
+    sha256_thread_end();
+    net_pipe_put(&self->inner, NULL);
+    return NULL;
+}
+
+static void release(net_actor_t **self)
+{
+    zsock_destroy(&(*self)->pipe.sock);
+    zsock_destroy(&(*self)->inner.sock);
+    free(*self);
+    *self = NULL;
 }
 
 int net_actor_new(net_actor_fn run, void *argument, net_discard_fn discard, net_actor_t **out,
@@ -76,12 +88,12 @@ int net_actor_new(net_actor_fn run, void *argument, net_discard_fn discard, net_
     self->run = run;
     self->argument = argument;
     self->discard = discard;
-    self->actor = zactor_new(shim, self);
-    if (!self->actor) {
-        free(self);
-        return error_set(error, ERR_MEMORY, "no thread: %s", zmq_strerror(errno));
+    self->pipe.sock = zsys_create_pipe(&self->inner.sock);
+    if (!self->pipe.sock || pthread_create(&self->thread, NULL, thread_main, self)) {
+        error_set(error, ERR_MEMORY, "no thread, or no pipe to it: %s", strerror(errno));
+        release(&self);
+        return ERR_MEMORY;
     }
-    self->pipe.sock = zactor_sock(self->actor);
     *out = self;
     return OK;
 }
@@ -92,9 +104,8 @@ void net_actor_destroy(net_actor_t **self)
         return;
     net_pipe_put(&(*self)->pipe, NULL);
     discard_rest(&(*self)->pipe, (*self)->discard);
-    zactor_destroy(&(*self)->actor);
-    free(*self);
-    *self = NULL;
+    pthread_join((*self)->thread, NULL);
+    release(self);
 }
 
 net_pipe_t *net_actor_pipe(net_actor_t *self) { return &self->pipe; }
