@@ -12,6 +12,7 @@ typedef outcome_side_t payload_t;
 struct outcome_view {
     spool_t *spool;
     const char *job_id;
+    int borrows; /* all but the summary is another's */
     payload_t outcome, plan, labels, members, summary;
     uint32_t slots, clusters, partitions, dimension;
     const uint32_t *rows, *partition_begin;
@@ -251,15 +252,29 @@ int outcome_view_open(spool_t *spool, const char *job_id, const sha256_t *state_
     return code;
 }
 
+int outcome_view_sibling(const outcome_view_t *self, outcome_view_t **out, error_t *error)
+{
+    *out = malloc(sizeof **out);
+    if (!*out)
+        return error_set(error, ERR_MEMORY, "no memory for the outcome of job %s", self->job_id);
+    **out = *self;
+    (*out)->borrows = 1;
+    (*out)->summary = (payload_t){0};
+    (*out)->current = SIZE_MAX;
+    return OK;
+}
+
 void outcome_view_close(outcome_view_t **self)
 {
     if (!*self)
         return;
     payload_close(&(*self)->summary);
-    payload_close(&(*self)->members);
-    payload_close(&(*self)->labels);
-    payload_close(&(*self)->plan);
-    payload_close(&(*self)->outcome);
+    if (!(*self)->borrows) {
+        payload_close(&(*self)->members);
+        payload_close(&(*self)->labels);
+        payload_close(&(*self)->plan);
+        payload_close(&(*self)->outcome);
+    }
     free(*self);
     *self = NULL;
 }
@@ -305,6 +320,10 @@ void outcome_side_close(outcome_side_t *self) { payload_close(self); }
 
 uint32_t outcome_slots(const outcome_view_t *self) { return self->slots; }
 uint32_t outcome_clusters(const outcome_view_t *self) { return self->clusters; }
+uint32_t outcome_cluster_size(const outcome_view_t *self, uint32_t number)
+{
+    return self->cluster_begin[number + 1] - self->cluster_begin[number];
+}
 uint32_t outcome_dimension(const outcome_view_t *self) { return self->dimension; }
 int32_t outcome_day(const outcome_view_t *self, uint32_t slot)
 {

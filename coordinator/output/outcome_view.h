@@ -19,10 +19,14 @@ typedef struct outcome_view outcome_view_t;
 /* Borrows `spool` and `job_id`. ERR_PROTOCOL when the payloads contradict each other. */
 int outcome_view_open(spool_t *spool, const char *job_id, const sha256_t *state_sha,
                       outcome_view_t **out, error_t *error);
+/* The same outcome once more, for another thread: its clusters are asked for apart from this one's. It
+ * borrows what `self` holds, which must outlive it. */
+int outcome_view_sibling(const outcome_view_t *self, outcome_view_t **out, error_t *error);
 void outcome_view_close(outcome_view_t **self);
 
 uint32_t outcome_slots(const outcome_view_t *self);
 uint32_t outcome_clusters(const outcome_view_t *self);
+uint32_t outcome_cluster_size(const outcome_view_t *self, uint32_t number);
 uint32_t outcome_dimension(const outcome_view_t *self);
 sha256_t outcome_index_fingerprint(const outcome_view_t *self);
 sha256_t outcome_metadata_fingerprint(const outcome_view_t *self);

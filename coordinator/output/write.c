@@ -1,9 +1,9 @@
 #include "coordinator/output/write.h"
 
-#include "coordinator/output/cluster_line.h"
 #include "coordinator/output/jsonl_file.h"
 #include "coordinator/output/dendrogram_lines.h"
 #include "coordinator/output/level_files.h"
+#include "coordinator/output/line_maker.h"
 #include "coordinator/output/member_rows.h"
 #include "coordinator/output/pairs_lines.h"
 #include "coordinator/output/write_report.h"
@@ -19,8 +19,7 @@ typedef struct {
     level_files_t files;
     entity_join_t *entities;
     cluster_source_t source;
-    cluster_t cluster;
-    json_text_t line;
+    line_maker_t *lines;
     member_rows_t rows;
     jsonl_file_t *file;
     side_file_t *side; /* NULL: the job gives nothing beside its clusters */
@@ -93,8 +92,7 @@ static void close_all(writing_t *self)
     jsonl_file_destroy(&self->file);
     side_file_destroy(&self->side);
     member_rows_clear(&self->rows);
-    json_text_clear(&self->line);
-    cluster_clear(&self->cluster);
+    line_maker_destroy(&self->lines);
     write_report_clear(&self->report);
     entity_join_close(&self->entities);
     level_files_close(&self->files);
@@ -121,9 +119,9 @@ static char *copy_view(string_view_t view)
     return strndup(view.length ? view.text : "", view.length);
 }
 
-static int store_cluster(writing_t *self, error_t *error)
+static int store_cluster(writing_t *self, const made_line_t *made, error_t *error)
 {
-    const cluster_t *cluster = &self->cluster;
+    const cluster_t *cluster = &made->cluster;
     result_store_t *results = self->input->results;
     char *entities = NULL;
     char *domain = copy_view(tally_first(&cluster->domains));
@@ -144,8 +142,8 @@ static int store_cluster(writing_t *self, error_t *error)
                              .time_end_ms = cluster->time_end_ms,
                              .intra_similarity = cluster->from.intra_similarity,
                              .size = cluster->from.size,
-                             .json = self->line.bytes,
-                             .json_length = self->line.length,
+                             .json = made->line.bytes,
+                             .json_length = made->line.length,
                              .members = self->rows.rows,
                              .member_count = self->rows.count};
         code = results->verbs->add_cluster(results, &row, error);
@@ -158,18 +156,18 @@ static int store_cluster(writing_t *self, error_t *error)
 
 static int write_clusters(writing_t *self, error_t *error)
 {
-    uint32_t clusters = outcome_clusters(self->outcome);
-    int code = OK;
-    for (uint32_t i = 0; code == OK && i < clusters; i++) {
-        code = cluster_build(&self->cluster, &self->source, i, error);
-        if (code == OK)
-            code = cluster_line(&self->cluster, &self->source, &self->line, error);
-        if (code == OK)
-            code = jsonl_file_add(self->file, self->line.bytes, self->line.length, error);
+    const made_line_t *made = NULL;
+    int code = line_maker_new(&self->source, &self->lines, error);
+    if (code == OK)
+        code = line_maker_next(self->lines, &made, error);
+    while (code == OK && made) {
+        code = jsonl_file_add(self->file, made->line.bytes, made->line.length, error);
         if (code == OK && !self->input->results->verbs->keeps_nothing)
-            code = store_cluster(self, error);
+            code = store_cluster(self, made, error);
         if (code == OK)
-            code = write_report_add(&self->report, &self->cluster, error);
+            code = write_report_add(&self->report, &made->cluster, error);
+        if (code == OK)
+            code = line_maker_next(self->lines, &made, error);
     }
     return code;
 }
