@@ -9,8 +9,8 @@
 
 #define THREADS_MOST 4
 #define PIECE_CLUSTERS 16u
-#define PIECE_MEMBERS 2000u /* a piece ends with the cluster that passes it */
-#define PIECES_AHEAD 2u     /* of each thread */
+#define PIECE_MEMBERS 500u /* a piece ends with the cluster that passes it */
+#define PIECES_AHEAD 2u    /* of each thread */
 #define LINE_KEPT                                                                                  \
     ((size_t)1 << 20) /* a longer one gives its memory back when it has been written */
 

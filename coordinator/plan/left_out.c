@@ -1,15 +1,10 @@
 #include "coordinator/plan/left_out.h"
 
 #include "common/input/vector_check.h"
-#include "common/net/actor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define PARTS_MOST 4
-#define ROWS_A_PART 4096u /* fewer are read before a thread has started */
 
 static void list_problem(left_out_t *self, problem_kind_t kind, uint32_t row, const char *vector_id,
                          size_t length)
@@ -52,90 +47,20 @@ static void take_rows(left_out_t *self, const catalog_t *catalog, const uint8_t 
     }
 }
 
-/* Rows that one thread looks at. */
-typedef struct {
-    const flat_index_t *index;
-    uint32_t first;
-    uint32_t count;
-    uint8_t *states;
-    net_actor_t *actor;
-    int code;
-    error_t error;
-} part_t;
-
-static void check_part(part_t *self)
+int left_out_find(const uint8_t *states, const catalog_t *catalog, left_out_t *out, error_t *error)
 {
-    self->code =
-        vector_check_rows(self->index, self->first, self->count, self->states, &self->error);
-}
-
-/* Stays until its owner has seen it done. */
-static void run_part(net_pipe_t *pipe, void *argument)
-{
-    void *item;
-    check_part(argument);
-    while (net_pipe_take(pipe, -1, &item) > 0)
-        ;
-}
-
-static uint32_t parts_of(uint32_t rows)
-{
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    uint32_t parts = processors < 1            ? 1
-                     : processors > PARTS_MOST ? PARTS_MOST
-                                               : (uint32_t)processors;
-    return rows / ROWS_A_PART < parts ? rows / ROWS_A_PART + 1 : parts;
-}
-
-/* All vectors are read for that: by as many threads as there are processors, up to four. */
-static int check_vectors(const flat_index_t *index, uint8_t *states, error_t *error)
-{
-    uint32_t rows = flat_index_rows(index), parts = parts_of(rows);
-    part_t part[PARTS_MOST];
-    int code = OK;
-    for (uint32_t i = parts; i-- > 0;) {
-        uint32_t first = (uint32_t)((uint64_t)rows * i / parts);
-        uint32_t end = (uint32_t)((uint64_t)rows * (i + 1) / parts);
-        part[i] = (part_t){.index = index, .first = first, .count = end - first};
-        part[i].states = states + first;
-        if (i == 0 || net_actor_new(run_part, &part[i], NULL, &part[i].actor, NULL) != OK)
-            check_part(&part[i]);
-    }
-    for (uint32_t i = 0; i < parts; i++) {
-        net_actor_destroy(&part[i].actor);
-        if (part[i].code != OK && code == OK) {
-            code = part[i].code;
-            if (error != NULL)
-                *error = part[i].error;
-        }
-    }
-    return code;
-}
-
-int left_out_find(const flat_index_t *index, const catalog_t *catalog, left_out_t *out,
-                  error_t *error)
-{
-    uint32_t rows = flat_index_rows(index);
-    uint8_t *states = calloc((size_t)rows + 1, 1);
+    uint32_t rows = catalog_rows(catalog);
     *out = (left_out_t){.list = json_array()};
     out->rows = malloc(((size_t)rows + 1) * sizeof *out->rows);
-    int code = OK;
-    if (states == NULL || out->rows == NULL || out->list == NULL) {
-        code = error_set(error, ERR_MEMORY, "out of memory to check %u rows", rows);
-        goto fail;
-    }
-    code = check_vectors(index, states, error);
-    if (code == OK) {
-        take_catalog_problems(out, catalog);
-        take_rows(out, catalog, states, rows);
-        out->lost = rows - out->count + out->counts[PROBLEM_NO_POSITION] +
-                    out->counts[PROBLEM_BAD_POSITION];
-    }
-fail:
-    free(states);
-    if (code != OK)
+    if (out->rows == NULL || out->list == NULL) {
         left_out_clear(out);
-    return code;
+        return error_set(error, ERR_MEMORY, "out of memory to check %u rows", rows);
+    }
+    take_catalog_problems(out, catalog);
+    take_rows(out, catalog, states, rows);
+    out->lost =
+        rows - out->count + out->counts[PROBLEM_NO_POSITION] + out->counts[PROBLEM_BAD_POSITION];
+    return OK;
 }
 
 void left_out_clear(left_out_t *self)

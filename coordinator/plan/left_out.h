@@ -3,7 +3,6 @@
 #define STAGE4_COORDINATOR_PLAN_LEFT_OUT_H
 
 #include "common/input/catalog.h"
-#include "common/input/flat_index.h"
 
 #include <jansson.h>
 
@@ -15,9 +14,8 @@ typedef struct {
     json_t *list; /* the first PROBLEM_LIST_LIMIT: {"kind", "row", "vector_id"} */
 } left_out_t;
 
-/* Reads the whole index once. */
-int left_out_find(const flat_index_t *index, const catalog_t *catalog, left_out_t *out,
-                  error_t *error);
+/* `states`: of every row of the index (vector_states.h). */
+int left_out_find(const uint8_t *states, const catalog_t *catalog, left_out_t *out, error_t *error);
 void left_out_clear(left_out_t *self);
 
 /* ERR_INPUT when more than `fraction` of the index's rows are lost: names the counts, the commonest

@@ -3,6 +3,7 @@
 #include "coordinator/plan/left_out.h"
 #include "coordinator/plan/partition.h"
 #include "coordinator/plan/row_filter.h"
+#include "coordinator/plan/vector_states.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@ typedef struct {
     char metadata_path[PATH_MAX];
     flat_index_t *index;
     catalog_t *catalog;
+    vector_states_t *vectors;
     left_out_t left_out;
     uint32_t undated;
 } planner_t;
@@ -30,6 +32,8 @@ static int open_input(planner_t *self, const char *indices_folder, const char *c
     if (length >= PATH_MAX || other >= PATH_MAX)
         return error_set(error, ERR_USAGE, "the path of the indices is too long");
     int code = flat_index_open(self->index_path, self->spec->dimension, &self->index, error);
+    if (code == OK) /* which goes on while the metadata is read */
+        code = vector_states_new(self->index, &self->vectors, error);
     if (code != OK)
         return code;
     return catalog_open(self->metadata_path, self->spec->level, flat_index_rows(self->index),
@@ -102,7 +106,10 @@ static json_t *write_report(const planner_t *self, const plan_t *plan)
 static int make_plan(planner_t *self, const atomic_int *stop, planned_t *out, error_t *error)
 {
     uint32_t count;
-    int code = left_out_find(self->index, self->catalog, &self->left_out, error);
+    const uint8_t *states;
+    int code = vector_states_find(self->vectors, &states, error);
+    if (code == OK)
+        code = left_out_find(states, self->catalog, &self->left_out, error);
     if (code == OK)
         code = left_out_judge(&self->left_out, self->catalog, self->spec->max_bad_fraction,
                               self->index_path, error);
@@ -138,6 +145,7 @@ int planner_run(const job_spec_t *spec, const char *indices_folder, const char *
     if (code == OK)
         code = catalog_check(self.catalog, error);
     left_out_clear(&self.left_out);
+    vector_states_destroy(&self.vectors);
     catalog_close(&self.catalog);
     flat_index_close(&self.index);
     if (code != OK)

@@ -43,7 +43,7 @@ static void fill(float *values, size_t count, uint64_t *state)
     for (size_t i = 0; i < count; i++) {
         *state = *state * 6364136223846793005u + 1442695040888963407u;
         float unit = (float)(int32_t)(*state >> 32) * 0x1p-31f;
-        values[i] = ldexpf(unit, -(int)(*state >> 28 & 7));
+        values[i] = unit / (float)(1u << (*state >> 28 & 7));
     }
 }
 
