@@ -27,6 +27,7 @@
 #define POLL_MIN_MS 4
 #define POLL_MAX_MS 200
 #define POLL_SHARE 50
+#define POLL_SHARE_WRITING 10
 #define ANSWER_MS 2000
 #define SILENCE_MS 60000 /* a coordinator or a save that is stuck for so long is lost */
 #define ATTEMPT_LIMIT 1000
@@ -289,9 +290,13 @@ static int check_saves(const run_t *self, const job_view_t *job, int64_t *failin
                      fails ? fails : hangs);
 }
 
-static int pause_ms(const progress_t *progress)
+/* The end is waited for more closely: it follows the writing, which is short. */
+static int pause_ms(const progress_t *progress, const job_view_t *job)
 {
-    int64_t pause = (clock_monotonic_ms() - progress->started_ms) / POLL_SHARE;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t pause = strcmp(job->state, "writing")
+                        ? (now_ms - progress->started_ms) / POLL_SHARE
+                        : (now_ms - progress->phase_ms) / POLL_SHARE_WRITING;
     return pause < POLL_MIN_MS ? POLL_MIN_MS : pause > POLL_MAX_MS ? POLL_MAX_MS : (int)pause;
 }
 
@@ -308,7 +313,7 @@ static int follow(run_t *self, error_t *error)
         progress_show(&progress, &job, clock_monotonic_ms());
         if (job_view_ended(&job))
             break;
-        poll(NULL, 0, pause_ms(&progress));
+        poll(NULL, 0, pause_ms(&progress, &job));
         if ((code = interrupted(self, error)) ||
             (code = check_saves(self, &job, &failing_since_ms, error)) ||
             (code = embedded_check(self->embedded, error)) ||

@@ -68,11 +68,12 @@ static int is_the_tasks(const flat_index_t *index, const task_t *task)
 }
 
 /* The index as the task wants it; one that has changed since it was opened is opened anew, because
- * the job may be about the new one. */
+ * the job may be about the new one. What only its content tells is found at the end of the task, as
+ * nothing was read since the end of the one before. */
 static int index_for(compute_thread_t *self, const task_t *task, open_index_t **out, error_t *error)
 {
     open_index_t *place = place_of(self, task->index_name);
-    if (place->index && (!is_the_tasks(place->index, task) || flat_index_check(place->index, NULL)))
+    if (place->index && (!is_the_tasks(place->index, task) || !flat_index_same(place->index)))
         close_index(place);
     if (!place->index) {
         char path[4096];
@@ -105,8 +106,8 @@ static int find_input(void *context, const sha256_t *sha256, const void **bytes,
     return error_set(error, ERR_INTERNAL, "the task asks for an input that is not its own");
 }
 
-/* The file is looked at before and after: what was computed from a file that changed in between is
- * never handed out. */
+/* The file is looked at before, by its name and dates, and after, by its content too: what was computed
+ * from a file that changed in between is never handed out. */
 static int run_task(compute_thread_t *self, compute_job_t *job)
 {
     open_index_t *open = NULL;

@@ -269,3 +269,5 @@ int flat_index_check(const flat_index_t *self, error_t *error)
 {
     return source_file_check(&self->file, HEADER_BYTES, row_bytes(self), &self->fingerprint, error);
 }
+
+int flat_index_same(const flat_index_t *self) { return source_file_same(&self->file); }

@@ -46,5 +46,7 @@ sha256_t flat_index_fingerprint(const flat_index_t *self);
 /* OK when the file (by path) still is what was opened: device, inode, size, mtime and the sampled
  * hash. ERR_CHANGED with a message that says which differs. */
 int flat_index_check(const flat_index_t *self, error_t *error);
+/* 1 when it is as far as device, inode, size and mtime tell: nothing is read. */
+int flat_index_same(const flat_index_t *self);
 
 #endif

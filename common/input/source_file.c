@@ -145,6 +145,16 @@ static const char *what_differs(const source_file_t *was, const source_file_t *i
     return was->mtime_ns != is->mtime_ns ? "has another modification time" : NULL;
 }
 
+int source_file_same(const source_file_t *self)
+{
+    source_file_t now = SOURCE_FILE_CLOSED;
+    struct stat status;
+    if (stat(self->path, &status) != 0)
+        return 0;
+    take_snapshot(&now, &status);
+    return what_differs(self, &now) == NULL;
+}
+
 int source_file_check(const source_file_t *self, size_t header, size_t block,
                       const sha256_t *sample, error_t *error)
 {

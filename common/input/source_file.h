@@ -39,6 +39,8 @@ int source_file_read(const source_file_t *self, uint64_t offset, void *out, size
 int source_file_sample(const source_file_t *self, size_t header, size_t block, sha256_t *out,
                        error_t *error);
 
+/* 1 when the path still names the file that was opened, as far as its snapshot tells: nothing is read. */
+int source_file_same(const source_file_t *self);
 /* ERR_CHANGED, saying what differs, when the path no longer names the file that was opened or its
  * snapshot or sample is not what it was. */
 int source_file_check(const source_file_t *self, size_t header, size_t block,

@@ -289,18 +289,22 @@ static void a_file_that_changes_is_noticed(void **state)
     struct stat before;
     assert_int_equal(stat(fixture->path, &before), 0);
     assert_int_equal(flat_index_check(index, NULL), OK);
+    assert_true(flat_index_same(index));
 
     struct timespec times[2] = {before.st_atim, before.st_mtim};
     int descriptor = open(fixture->path, O_WRONLY);
     assert_int_equal(pwrite(descriptor, "abcd", 4, INDEX_HEADER), 4);
     futimens(descriptor, times); /* hidden from the time, not from the sample */
     assert_changed(index, "sampled hash differs");
+    assert_true(flat_index_same(index));
     times[1].tv_sec++;
     futimens(descriptor, times);
     assert_changed(index, "modification time");
+    assert_false(flat_index_same(index));
     assert_int_equal(ftruncate(descriptor, before.st_size - 1), 0);
     close(descriptor);
     assert_changed(index, "another size");
+    assert_false(flat_index_same(index));
     assert_int_equal(flat_index_read(index, 49, 1, got, NULL), ERR_CHANGED);
 
     char other[512];
@@ -308,8 +312,10 @@ static void a_file_that_changes_is_noticed(void **state)
     write_text(other, "something else");
     assert_int_equal(rename(other, fixture->path), 0);
     assert_changed(index, "replaced");
+    assert_false(flat_index_same(index));
     assert_int_equal(unlink(fixture->path), 0);
     assert_changed(index, "is gone");
+    assert_false(flat_index_same(index));
     flat_index_close(&index);
     free(vectors);
 }
