@@ -1,6 +1,6 @@
 #include "worker/tasks/probe_rows.h"
 
-#include "worker/compute/int8.h"
+#include "worker/tasks/cell_columns.h"
 #include "worker/tasks/nearest.h"
 #include "worker/tasks/select.h"
 
@@ -31,21 +31,10 @@ typedef struct {
     const float **vector;
 } rows_t;
 
-/* The members of a cell. */
-typedef struct {
-    size_t count;
-    const uint32_t *slot;
-    uint32_t *place;
-    int32_t *start;
-    float *room; /* INT8_COLUMNS vectors that are not kept elsewhere */
-    const float **vector;
-    uint32_t *row;
-} columns_of_t;
-
 struct probe_rows {
     const probe_setting_t *setting;
     rows_t rows;
-    columns_of_t columns;
+    cell_columns_t columns;
     uint64_t *bits; /* cells of the partition x PROBE_WORDS */
     uint32_t *some; /* numbers of the rows that meet the present cell */
     int8_t *some_head;
@@ -105,26 +94,6 @@ static void rows_clear(rows_t *self)
     free(self->vector);
 }
 
-static int columns_init(columns_of_t *self, const probe_setting_t *setting)
-{
-    size_t room = setting->largest + 1;
-    self->place = aligned(room, sizeof *self->place);
-    self->start = aligned(room + INT8_COLUMNS, sizeof *self->start);
-    self->room = aligned(INT8_COLUMNS * setting->view->codes.dimension, sizeof *self->room);
-    self->vector = aligned(INT8_COLUMNS, sizeof *self->vector);
-    self->row = aligned(INT8_COLUMNS, sizeof *self->row);
-    return self->place && self->start && self->room && self->vector && self->row;
-}
-
-static void columns_clear(columns_of_t *self)
-{
-    free(self->place);
-    free(self->start);
-    free(self->room);
-    free(self->vector);
-    free(self->row);
-}
-
 static int scratch_init(probe_rows_t *self)
 {
     const probe_setting_t *setting = self->setting;
@@ -153,7 +122,8 @@ int probe_rows_new(const probe_setting_t *setting, probe_rows_t **out, error_t *
     if (self)
         self->setting = setting;
     if (self && rows_init(&self->rows, &setting->view->codes) &&
-        columns_init(&self->columns, setting) && scratch_init(self))
+        !cell_columns_init(&self->columns, setting->state, setting->largest, NULL) &&
+        scratch_init(self))
         return OK;
     probe_rows_destroy(out);
     return error_set(error, ERR_MEMORY, "no memory to search cells of up to %zu members",
@@ -166,7 +136,7 @@ void probe_rows_destroy(probe_rows_t **self_pointer)
     if (!self)
         return;
     rows_clear(&self->rows);
-    columns_clear(&self->columns);
+    cell_columns_clear(&self->columns);
     free(self->bits);
     free(self->some);
     free(self->some_head);
@@ -219,7 +189,7 @@ static void measure(probe_rows_t *self, size_t row, size_t column)
 {
     const probe_setting_t *setting = self->setting;
     float d2 = compute_dist2(setting->state->context->compute)
-                   ->one(self->rows.vector[row], self->columns.vector[column % INT8_COLUMNS],
+                   ->one(self->rows.vector[row], cell_columns_at(&self->columns, column),
                          setting->state->dimension);
     nearest_offer(self->d2 + row * setting->k, self->neighbour + row * setting->k, setting->k, d2,
                   self->columns.slot[column]);
@@ -230,10 +200,9 @@ static void measure(probe_rows_t *self, size_t row, size_t column)
 static void open_cell(probe_rows_t *self, uint32_t cell)
 {
     const probe_setting_t *setting = self->setting;
-    columns_of_t *columns = &self->columns;
-    uint32_t begin = setting->probes->cell_begin[cell];
-    columns->count = setting->probes->cell_begin[cell + 1] - begin;
-    columns->slot = setting->probes->member + begin;
+    cell_columns_t *columns = &self->columns;
+    const uint32_t *begin = setting->probes->cell_begin + cell;
+    cell_columns_open(columns, setting->probes->member + begin[0], begin[1] - begin[0]);
     for (size_t i = 0; i < columns->count; i++) {
         uint32_t place = setting->view->place_of[columns->slot[i]];
         columns->place[i] = place;
@@ -261,24 +230,6 @@ static void pack(probe_rows_t *self, size_t first)
                head);
     const int8_rows_t columns = {self->panel_codes, head, count, head, NULL};
     setting->kernel->pack(&columns, self->panel);
-}
-
-/* Finds the vectors of the columns first + i for the bits i of `needed`. */
-static int find_vectors(probe_rows_t *self, size_t first, uint64_t needed, error_t *error)
-{
-    columns_of_t *columns = &self->columns;
-    const float *found[INT8_COLUMNS];
-    size_t count = 0;
-    for (uint64_t left = needed; left; left &= left - 1) {
-        uint32_t slot = columns->slot[first + (size_t)__builtin_ctzll(left)];
-        columns->row[count++] = self->setting->state->plan.rows[slot];
-    }
-    int code =
-        task_state_find(self->setting->state, columns->row, count, columns->room, found, error);
-    count = 0;
-    for (uint64_t left = code ? 0 : needed; left; left &= left - 1)
-        columns->vector[__builtin_ctzll(left)] = found[count++];
-    return code;
 }
 
 /* The rows of self->some, side by side. */
@@ -353,7 +304,7 @@ static int search_panel(probe_rows_t *self, const int8_rows_t *rows, size_t firs
         self->mask[i] = kept;
         needed |= kept;
     }
-    int code = needed ? find_vectors(self, first, needed, error) : OK;
+    int code = needed ? cell_columns_need(&self->columns, first, needed, error) : OK;
     for (size_t i = 0; i < rows->count && !code; i++)
         if (self->mask[i])
             visit(self, i, first);
@@ -417,7 +368,7 @@ static int search_row(probe_rows_t *self, size_t i, error_t *error)
         for (size_t first = 0; first < self->columns.count && !code; first += INT8_COLUMNS) {
             uint64_t mask = panel_mask(self, i, first, near, second);
             float before = farthest(self, row);
-            code = mask ? find_vectors(self, first, mask, error) : OK;
+            code = mask ? cell_columns_need(&self->columns, first, mask, error) : OK;
             for (; mask && !code; mask &= mask - 1)
                 measure(self, row, first + (size_t)__builtin_ctzll(mask));
             if (second && farthest(self, row) < before)

@@ -1,6 +1,7 @@
 /* summarise.c - what is said of each cluster: centroid, similarity, its most typical members.
  *
- * Clusters are independent: a thread takes one after the other and reads it piece by piece, twice.
+ * Clusters are independent: a thread takes one after the other and reads it piece by piece, twice
+ * when it has more than one piece.
  * Sums are float64 in member order, dot products float64 in a fixed order of lanes. */
 #include "worker/tasks/members_view.h"
 
@@ -14,13 +15,14 @@
 typedef struct {
     const task_state_t *state;
     members_view_t members;
-    size_t count;     /* of this task */
-    uint32_t *number; /* of each cluster of this task: where it is in members */
-    size_t *first;    /* and where its members are in `similarity` */
-    float *values;    /* threads x PIECE x dimension */
-    uint32_t *rows;   /* threads x PIECE */
-    double *sums;     /* threads x dimension */
-    error_t *errors;  /* per thread */
+    size_t count;         /* of this task */
+    uint32_t *number;     /* of each cluster of this task: where it is in members */
+    size_t *first;        /* and where its members are in `similarity` */
+    float *values;        /* threads x PIECE x dimension, of those that are not kept */
+    const float **vector; /* threads x PIECE */
+    uint32_t *rows;       /* threads x PIECE */
+    double *sums;         /* threads x dimension */
+    error_t *errors;      /* per thread */
     atomic_int failed;
     /* results */
     float *centroid;
@@ -35,6 +37,7 @@ typedef struct {
     const uint32_t *member;
     size_t size;
     float *values;
+    const float **vector;
     uint32_t *rows;
     double *sum;
     error_t *error;
@@ -66,8 +69,8 @@ static int read_piece(const cluster_t *cluster, size_t first, size_t *count)
         return code;
     for (size_t i = 0; i < *count; i++)
         cluster->rows[i] = state->plan.rows[cluster->member[first + i]];
-    return flat_index_read_list(state->context->index, cluster->rows, *count, cluster->values,
-                                cluster->error);
+    return task_state_find(state, cluster->rows, *count, cluster->values, cluster->vector,
+                           cluster->error);
 }
 
 /* The mean as a unit vector, and the average pairwise similarity, which needs no pair loop:
@@ -83,7 +86,7 @@ static int find_centroid(const cluster_t *cluster, float *centroid, double *simi
         if (code)
             return code;
         for (size_t i = 0; i < count; i++) {
-            const float *values = cluster->values + i * dimension;
+            const float *values = cluster->vector[i];
             for (size_t d = 0; d < dimension; d++)
                 cluster->sum[d] += (double)values[d];
             own += dot(values, values, dimension);
@@ -100,17 +103,17 @@ static int find_centroid(const cluster_t *cluster, float *centroid, double *simi
     return OK;
 }
 
+/* What fits in one piece is still there. */
 static int find_similarities(const cluster_t *cluster, const float *centroid, float *similarity)
 {
     size_t dimension = cluster->task->state->dimension;
-    size_t count;
+    size_t count = cluster->size;
     for (size_t first = 0; first < cluster->size; first += count) {
-        int code = read_piece(cluster, first, &count);
+        int code = cluster->size > PIECE ? read_piece(cluster, first, &count) : OK;
         if (code)
             return code;
         for (size_t i = 0; i < count; i++)
-            similarity[first + i] =
-                (float)dot(cluster->values + i * dimension, centroid, dimension);
+            similarity[first + i] = (float)dot(cluster->vector[i], centroid, dimension);
     }
     return OK;
 }
@@ -146,6 +149,7 @@ static void run_cluster(void *context, size_t item, uint32_t thread)
                                self->members.member + begin,
                                self->members.begin[number + 1] - begin,
                                self->values + thread * PIECE * dimension,
+                               self->vector + (size_t)thread * PIECE,
                                self->rows + (size_t)thread * PIECE,
                                self->sums + thread * dimension,
                                &self->errors[thread]};
@@ -182,6 +186,7 @@ static int prepare(summarise_t *self, size_t *members, error_t *error)
         }
     }
     self->values = malloc(threads * PIECE * dimension * sizeof *self->values);
+    self->vector = malloc(threads * PIECE * sizeof *self->vector);
     self->rows = malloc(threads * PIECE * sizeof *self->rows);
     self->sums = malloc(threads * dimension * sizeof *self->sums);
     self->errors = calloc(threads, sizeof *self->errors);
@@ -189,8 +194,8 @@ static int prepare(summarise_t *self, size_t *members, error_t *error)
     self->similarity_mean = malloc((self->count + 1) * sizeof *self->similarity_mean);
     self->similarity = malloc((*members + 1) * sizeof *self->similarity);
     self->typical = malloc((self->count * TYPICAL_COUNT + 1) * sizeof *self->typical);
-    if (!self->values || !self->rows || !self->sums || !self->errors || !self->centroid ||
-        !self->similarity_mean || !self->similarity || !self->typical)
+    if (!self->values || !self->vector || !self->rows || !self->sums || !self->errors ||
+        !self->centroid || !self->similarity_mean || !self->similarity || !self->typical)
         return error_set(error, ERR_MEMORY, "no memory for %zu clusters of %zu members",
                          self->count, *members);
     return OK;
@@ -229,6 +234,7 @@ static void release(summarise_t *self)
     free(self->number);
     free(self->first);
     free(self->values);
+    free(self->vector);
     free(self->rows);
     free(self->sums);
     free(self->errors);
