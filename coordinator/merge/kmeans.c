@@ -1,6 +1,9 @@
 /* kmeans.c - the steps of k-means: seeds, then rounds of assignment until nothing changes, and all of
  * that again from other seeds as often as the job asks.
  *
+ * For the cells of an approximate job only a sample of the rows takes part in the rounds; when they are
+ * over, one more assigns all rows.
+ *
  * State columns from the seed stage on: progress u32[4] (progress_t), and in later runs best u8[32],
  * the best labels of the earlier ones (kmeans_runs.h). The centres, and the labels of the round
  * before ("assigned", absent in the first), are inputs of the assign stage. The labels at the end
@@ -23,6 +26,10 @@
 /* By codes a pair costs a tenth; sums of all centres come with every task. */
 #define CODED_PAIRS_A_TASK 20000000u
 #define SLOTS_A_SEGMENT 1024u
+/* What cells are made from: so many rows for each, in runs of successive slots. */
+#define CELL_SAMPLE 40u
+#define SAMPLE_RUN 16u
+#define CELL_ROUNDS 4u
 #define SEED_RANGE ((uint64_t)1 << 53) /* what a stage parameter, a float64, holds exactly */
 
 typedef struct {
@@ -52,7 +59,7 @@ static kmeans_t asked(const step_t *self)
     const job_spec_t *spec = self->input->spec;
     if (for_cells(self))
         return (kmeans_t){
-            probing_cells(spec, &self->checkpoint.plan), SEEDING_RANDOM, 1, 4, 1e-3, 0};
+            probing_cells(spec, &self->checkpoint.plan), SEEDING_RANDOM, 1, CELL_ROUNDS, 1e-3, 0};
     return (kmeans_t){spec->k,         spec->init, spec->n_init, spec->max_iterations,
                       spec->tolerance, spec->seed};
 }
@@ -129,20 +136,46 @@ static int save_assigned(const step_t *self, const uint32_t *label, sha256_t *ou
     return payload_save(self->input, &writer, out, error);
 }
 
-static void cut_assign(const step_t *self, const centres_t *centres, int coded,
+/* The round after the last one is for all rows. */
+static int is_sampled(const step_t *self, const progress_t *progress)
+{
+    return for_cells(self) && progress->round <= CELL_ROUNDS;
+}
+
+/* Evenly spaced runs of the partition's slots, of one size but for the last. */
+static void cut_sample(uint32_t partition, uint32_t begin, uint32_t size, uint32_t centres,
+                       task_cutter_t *cutter)
+{
+    uint64_t wanted = (uint64_t)CELL_SAMPLE * centres;
+    uint32_t runs = (uint32_t)((wanted < size ? wanted : size) / SAMPLE_RUN) + 1;
+    for (uint32_t i = 0; i < runs; i++) {
+        uint32_t from = (uint32_t)((uint64_t)size * i / runs);
+        uint32_t to = (uint32_t)((uint64_t)size * (i + 1) / runs);
+        to = to - from < SAMPLE_RUN ? to : from + SAMPLE_RUN;
+        task_cutter_add(cutter, partition, begin + from, begin + to,
+                        (uint64_t)(to - from) * centres);
+    }
+}
+
+static void cut_assign(const step_t *self, const centres_t *centres, int coded, int sampled,
                        task_cutter_t *cutter)
 {
     const plan_t *plan = &self->checkpoint.plan;
     task_cutter_init(cutter, TASK_ASSIGN, coded ? CODED_PAIRS_A_TASK : PAIRS_A_TASK,
                      SLOTS_A_SEGMENT);
-    for (uint32_t p = 0; p < plan->partition_count; p++)
-        task_cutter_add(cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
-                        (uint64_t)plan_partition_size(plan, p) *
-                            (centres->begin[p + 1] - centres->begin[p]));
+    for (uint32_t p = 0; p < plan->partition_count; p++) {
+        uint32_t size = plan_partition_size(plan, p);
+        uint32_t count = centres->begin[p + 1] - centres->begin[p];
+        if (sampled)
+            cut_sample(p, plan->partition_begin[p], size, count, cutter);
+        else
+            task_cutter_add(cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],
+                            (uint64_t)size * count);
+    }
     task_cutter_input(cutter, "plan", &self->checkpoint.plan_sha);
 }
 
-/* `label`: of the round before, NULL in the first. */
+/* `label`: of the round before, NULL in the first, and where that had other rows. */
 static int leave_assign(step_t *self, const centres_t *centres, const uint32_t *label,
                         const progress_t *progress, const sha256_t *best, advance_output_t *out,
                         error_t *error)
@@ -156,8 +189,10 @@ static int leave_assign(step_t *self, const centres_t *centres, const uint32_t *
         code = save_assigned(self, label, &assigned, error);
     if (code != OK)
         return code;
-    cut_assign(self, centres, coded, &cutter);
+    cut_assign(self, centres, coded, is_sampled(self, progress), &cutter);
     task_cutter_input(&cutter, "centres", &centres_sha);
+    if (for_cells(self) && !is_sampled(self, progress))
+        task_cutter_param(&cutter, "sums", 0);
     if (label != NULL)
         task_cutter_input(&cutter, "assigned", &assigned);
     if (coded)
@@ -397,9 +432,7 @@ static int end_run(round_t *self, advance_output_t *out, error_t *error)
     if (self->has_best)
         code = kmeans_run_merge(&run, plan, self->step->input, &self->best, error);
     if (code != OK || self->progress.run + 1 >= asked(self->step).n_init)
-        return code != OK              ? code
-               : for_cells(self->step) ? leave_cells(self, out, error)
-                                       : finish(self, out, error);
+        return code != OK ? code : finish(self, out, error);
     code = kmeans_run_save(&run, plan, self->step->input, &best, error);
     if (code != OK)
         return code;
@@ -410,18 +443,27 @@ static int end_run(round_t *self, advance_output_t *out, error_t *error)
                       coding_of(self->step, &coding) ? &coding : NULL, out, error);
 }
 
+static int assign_all(round_t *self, advance_output_t *out, error_t *error)
+{
+    self->progress.round = CELL_ROUNDS + 1;
+    return leave_assign(self->step, &self->centres, NULL, &self->progress, NULL, out, error);
+}
+
 static int go_on(round_t *self, advance_output_t *out, error_t *error)
 {
     const kmeans_t kmeans = asked(self->step);
     int settled;
-    int code = labels_settled(self, &settled, error);
+    int code = OK;
+    if (for_cells(self->step) && !is_sampled(self->step, &self->progress))
+        return leave_cells(self, out, error);
+    code = labels_settled(self, &settled, error);
     if (code != OK)
         return code;
     if (!settled)
         settled = centres_move(&self->centres, self->step->input->spec->metric, kmeans.tolerance);
     if (settled || self->progress.round >= kmeans.max_iterations) {
         self->progress.converged &= settled != 0;
-        return end_run(self, out, error);
+        return for_cells(self->step) ? assign_all(self, out, error) : end_run(self, out, error);
     }
     self->progress.round++;
     return leave_assign(self->step, &self->centres, self->label, &self->progress,

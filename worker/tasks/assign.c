@@ -1,5 +1,6 @@
 /* assign.c - the nearest centre of each slot, and the sums that the next centres are made of.
  *
+ * With the stage parameter `sums` at 0 there are none: nobody is touched.
  * Sums are float64, in the order of the segments' slots, whatever the number of threads: a thread
  * adds all rows, but only some of the dimensions. */
 #include "worker/tasks/codes_view.h"
@@ -27,6 +28,7 @@ typedef struct {
     const float *const *block_vector; /* with codes */
     const uint32_t *block_label;
     size_t block_count;
+    int sums; /* are they wanted? */
     /* results */
     uint32_t *label;
     float *d2;
@@ -155,7 +157,7 @@ static int run_block(assign_t *self, uint32_t partition, uint32_t begin, size_t 
                              "slot %u is at no finite distance of any centre of partition %u",
                              begin + (uint32_t)i, partition);
     }
-    return code ? code : add_block(self, error);
+    return code || !self->sums ? code : add_block(self, error);
 }
 
 static int run_segments(assign_t *self, error_t *error)
@@ -293,6 +295,7 @@ int task_assign(task_state_t *state, uint8_t **payload, size_t *length, error_t 
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for an assign task");
     self->state = state;
+    self->sums = task_param(state->task, "sums", 1) > 0;
     code = task_state_input(state, "centres", &self->columns, error);
     if (!code)
         code = read_centres(self, error);

@@ -257,8 +257,10 @@ static int run(rotate_t *self, error_t *error)
     basis_mix(self->basis, self->dimension, self->width[0], self->width[1]);
     self->stretch = basis_stretch(compute, self->basis, self->dimension, self->width[1]);
     find_offset(self);
-    find_cells(self);
-    chain_cells(self);
+    if (task_param(self->state->task, "cells", 1) > 0) {
+        find_cells(self);
+        chain_cells(self);
+    }
     return OK;
 }
 
