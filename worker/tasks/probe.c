@@ -27,6 +27,7 @@ typedef struct {
     codes_view_t view;
     cell_centres_t cells;
     probe_setting_t setting;
+    uint32_t *column_of;
     int32_t *square;
     int32_t *whole;
     uint64_t k;
@@ -139,7 +140,7 @@ static void set_extents(probe_t *self)
         setting->cells_at_most = cells > setting->cells_at_most ? cells : setting->cells_at_most;
     }
     for (uint32_t i = 0; i < self->view.places; i++) {
-        float residual = self->view.residual_head[i];
+        float residual = self->view.residual[i];
         if (residual < INFINITY && residual > setting->usual)
             setting->usual = residual;
     }
@@ -175,6 +176,16 @@ static int prepare_results(probe_t *self, error_t *error)
     return error_set(error, ERR_MEMORY, "no memory for the neighbours of %zu slots", self->rows);
 }
 
+/* Slots that no cell has keep what leads to no member of theirs. */
+static void number_members(probe_t *self)
+{
+    const probes_t *probes = &self->probes;
+    memset(self->column_of, 0xff, (size_t)self->view.places * sizeof *self->column_of);
+    for (size_t cell = 0; cell < probes->cells; cell++)
+        for (uint32_t i = probes->cell_begin[cell]; i < probes->cell_begin[cell + 1]; i++)
+            self->column_of[probes->member[i]] = i - probes->cell_begin[cell];
+}
+
 static int prepare(probe_t *self, error_t *error)
 {
     if (self->probes.cells != self->cells.count)
@@ -182,7 +193,8 @@ static int prepare(probe_t *self, error_t *error)
                          self->probes.cells, self->cells.count);
     self->square = malloc(((size_t)self->view.places + 1) * sizeof *self->square);
     self->whole = malloc(((size_t)self->view.places + 1) * sizeof *self->whole);
-    if (!self->square || !self->whole)
+    self->column_of = malloc(((size_t)self->view.places + 1) * sizeof *self->column_of);
+    if (!self->square || !self->whole || !self->column_of)
         return error_set(error, ERR_MEMORY, "no memory for %u places", self->view.places);
     self->setting =
         (probe_setting_t){.state = self->state,
@@ -190,11 +202,13 @@ static int prepare(probe_t *self, error_t *error)
                           .view = &self->view,
                           .cells = &self->cells,
                           .kernel = compute_int8(self->state->context->compute),
+                          .column_of = self->column_of,
                           .square = self->square,
                           .whole = self->whole,
                           .k = self->k,
                           .margin = (float)task_param(self->state->task, "margin", INFINITY)};
     set_extents(self);
+    number_members(self);
     pool_run(compute_pool(self->state->context->compute),
              (self->view.places + PLACES_AN_ITEM - 1) / PLACES_AN_ITEM, measure_places, self);
     int code = list_items(self, error);
@@ -215,6 +229,7 @@ static void release(probe_t *self)
     free(self->d2);
     free(self->excess);
     free(self->searched);
+    free(self->column_of);
     free(self->square);
     free(self->whole);
     cell_centres_close(&self->cells);
