@@ -26,8 +26,9 @@
 /* By codes a pair costs a tenth; sums of all centres come with every task. */
 #define CODED_PAIRS_A_TASK 20000000u
 #define SLOTS_A_SEGMENT 1024u
-/* What cells are made from: so many rows for each, in runs of successive slots. */
-#define CELL_SAMPLE 40u
+/* What cells are made from: so many rows for each and in all, in runs of successive slots. */
+#define CELL_SAMPLE 64u
+#define CELL_SAMPLE_LEAST 16384u
 #define SAMPLE_RUN 16u
 #define CELL_ROUNDS 4u
 #define SEED_RANGE ((uint64_t)1 << 53) /* what a stage parameter, a float64, holds exactly */
@@ -147,6 +148,7 @@ static void cut_sample(uint32_t partition, uint32_t begin, uint32_t size, uint32
                        task_cutter_t *cutter)
 {
     uint64_t wanted = (uint64_t)CELL_SAMPLE * centres;
+    wanted = wanted > CELL_SAMPLE_LEAST ? wanted : CELL_SAMPLE_LEAST;
     uint32_t runs = (uint32_t)((wanted < size ? wanted : size) / SAMPLE_RUN) + 1;
     for (uint32_t i = 0; i < runs; i++) {
         uint32_t from = (uint32_t)((uint64_t)size * i / runs);
