@@ -25,7 +25,7 @@ typedef enum {
 #define ALGORITHM_COUNT 5
 typedef enum { METRIC_COSINE, METRIC_EUCLIDEAN } metric_t;
 typedef enum { MODE_EXACT, MODE_APPROXIMATE } search_mode_t;
-typedef enum { QUALITY_SILHOUETTE = 1, QUALITY_SIMPLIFIED = 2 } quality_t;
+typedef enum { QUALITY_SILHOUETTE = 1, QUALITY_SIMPLIFIED = 2, QUALITY_DBCV = 4 } quality_t;
 typedef enum { SEEDING_PLUS_PLUS, SEEDING_RANDOM } seeding_t;
 typedef enum { SELECTION_EOM, SELECTION_LEAF } selection_t;
 typedef enum { LINKAGE_AVERAGE, LINKAGE_COMPLETE, LINKAGE_SINGLE, LINKAGE_WARD } linkage_method_t;

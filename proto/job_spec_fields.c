@@ -14,7 +14,7 @@ const char *const DECAY_NAMES[] = {"none", "exponential", "half_life", "linear",
 const char *const LINKAGE_NAMES[] = {"average", "complete", "single", "ward", NULL};
 static const char *const LEVEL_NAMES[] = {"documents", "events", "entities", "storylines", NULL};
 static const char *const SELECTION_NAMES[] = {"eom", "leaf", NULL};
-static const char *const QUALITY_NAMES[] = {"silhouette", "simplified_silhouette", NULL};
+static const char *const QUALITY_NAMES[] = {"silhouette", "simplified_silhouette", "dbcv", NULL};
 static const char *const MODE_NAMES[] = {"exact", "approximate", NULL};
 static const char *const SEEDING_NAMES[] = {"k-means++", "random", NULL};
 static const char *const PARTITION_NAMES[] = {"domain", "event_type", "entity_type", NULL};
@@ -49,8 +49,8 @@ static const field_t JOB_FIELDS[] = {
      "Higher ones start first, and are given workers first; equal ones take turns."},
     {"quality", "quality", FIELD_SET, FIELD_PRESENTATION, AT(quality), 0, 0, QUALITY_NAMES,
      "Measures that take time, for the report: the silhouette of up to 1,000 members, the "
-     "simplified "
-     "one (by centroids) of all."},
+     "simplified one (by centroids) of all, the density-based validity (all pairs inside clusters; "
+     "left out where one is too large)."},
     {"retention_days", "retention_days", FIELD_DAYS, FIELD_PRESENTATION, AT(retention_days), 0,
      36500, NULL,
      "Days after its end that the job and all that came out of it are kept; 0 is for ever, null is "

@@ -85,6 +85,13 @@
  *                  distance, in the metric, of each of the sample to the others of its cluster (-1
  *                  when that is not of the task, or has no others); other f64[s], the least mean
  *                  distance to the members of another cluster of the task (INFINITY none)
+ * kind "density"   result of a `density` task over clusters [begin, end): core f32[m] (the all-points
+ *                  core distance as d2, members in order), inner u8[m] (1: an inner node of the
+ *                  cluster's spanning tree), sparseness f32[c] (d2; 0 for a single member)
+ * kind "reach_in"  of `separation` is the same of the inner nodes alone, whose "plan" has no windows
+ *                  and one partition: component is their cluster; sparseness f32[C] beside them, of
+ *                  all clusters, is not for tasks. The result is "edges"
+ * kind "validity"  dbcv f64[C] of each cluster, NaN for a single member
  * kind "labels"    end of clustering: label i32[n] (cluster number over all partitions, -1 noise),
  *                  strength f32[n], outlier f32[n] (GLOSH; 0 but for hdbscan), cluster_partition u32[C],
  *                  persistence f64[C] (stability; 0 for

@@ -26,7 +26,9 @@
     X(TASK_PAIRS, "pairs")           /* slots of one partition; places when there are codes */     \
     X(TASK_NEAR, "near")             /* places of one partition */                                 \
     X(TASK_PROBE, "probe")           /* groups in probes */                                        \
-    X(TASK_VERIFY, "verify")         /* positions in the tree's order, of one partition */
+    X(TASK_VERIFY, "verify")         /* positions in the tree's order, of one partition */         \
+    X(TASK_DENSITY, "density")       /* clusters in members */                                     \
+    X(TASK_SEPARATION, "separation") /* as reach: positions in reach_in.query */
 
 typedef enum {
 #define X(name, wire) name,

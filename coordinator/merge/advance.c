@@ -120,6 +120,8 @@ static int fold(step_t *self, advance_output_t *out, error_t *error)
         [TASK_NEAR] = hdbscan_after_near,
         [TASK_PROBE] = probing_after_probe,
         [TASK_VERIFY] = hdbscan_after_verify,
+        [TASK_DENSITY] = dbcv_after_density,
+        [TASK_SEPARATION] = dbcv_after_separation,
     };
     int code = read_stage(self, error);
     if (code == OK)

@@ -4,6 +4,7 @@
  *   plan u8[32], labels u8[32], members u8[32]     SHA-256 of those payloads
  *   summary u8[32*S]                               of the summary payloads, in task order
  *   segment_begin u32[S+1]                         summary s covers clusters [begin, end)
+ *   validity u8[32]                                where the job has measured it: kind "validity"
  *   side u8[32*E]                                  of what the writer makes a file of its own from
  *           beside the clusters: agglomerative: one, "merges"; pairs: one, "pairs"; others: none
  *   index_fingerprint u8[32], metadata_fingerprint u8[32]

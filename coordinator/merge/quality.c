@@ -25,33 +25,21 @@ void quality_report(step_t *self, const char *measure, json_t *value)
     json_object_set_new(quality, measure, value);
 }
 
-static uint32_t members_of(const clustering_t *clustering)
+static int save_sample(const step_t *self, const members_t *members, uint32_t count, sha256_t *out,
+                       error_t *error)
 {
-    uint32_t members = 0;
-    for (uint32_t c = 0; c < clustering->cluster_count; c++)
-        members += clustering->cluster_size[c];
-    return members;
-}
-
-static int save_sample(const step_t *self, const clustering_t *clustering, uint32_t count,
-                       sha256_t *out, error_t *error)
-{
-    uint32_t *begin = NULL, *member = NULL;
     uint32_t *slot = malloc(((size_t)count + 1) * sizeof *slot);
     uint32_t *cluster = malloc(((size_t)count + 1) * sizeof *cluster);
-    int code = clustering_members(clustering, &begin, &member, error);
-    if (code != OK)
-        goto fail;
+    int code = OK;
     if (slot == NULL || cluster == NULL) {
         code = error_set(error, ERR_MEMORY, "out of memory for a sample of %u members", count);
         goto fail;
     }
-    uint64_t members = begin[clustering->cluster_count];
     for (uint32_t i = 0, c = 0; i < count; i++) {
-        uint32_t at = (uint32_t)(members * i / count);
-        while (at >= begin[c + 1])
+        uint32_t at = (uint32_t)((uint64_t)members->count * i / count);
+        while (at >= members->begin[c + 1])
             c++;
-        slot[i] = member[at];
+        slot[i] = members->member[at];
         cluster[i] = c;
     }
     columns_writer_t *writer = columns_writer_new("sample");
@@ -59,25 +47,28 @@ static int save_sample(const step_t *self, const clustering_t *clustering, uint3
     columns_put(writer, "cluster", COLUMN_U32, cluster, count);
     code = payload_save(self->input, &writer, out, error);
 fail:
-    free(begin);
-    free(member);
     free(slot);
     free(cluster);
     return code;
 }
 
-int quality_begin(step_t *self, const clustering_t *clustering, const labelled_t *labelled,
-                  advance_output_t *out, error_t *error)
+int quality_begin(step_t *self, const labelled_t *labelled, advance_output_t *out, error_t *error)
 {
-    uint32_t members = members_of(clustering);
-    uint32_t count = members < SAMPLE ? members : SAMPLE;
+    members_t members = {0};
     task_cutter_t cutter;
     sha256_t sample;
-    int code = save_sample(self, clustering, count, &sample, error);
-    if (code != OK)
-        return code;
     task_cutter_init(&cutter, TASK_SILHOUETTE, 1, UINT32_MAX);
-    summarise_cut(clustering, count, &cutter);
+    int code = members_open(&members, self->input, &labelled->members, error);
+    uint32_t count = members.count < SAMPLE ? members.count : SAMPLE;
+    if (code == OK)
+        code = save_sample(self, &members, count, &sample, error);
+    if (code == OK)
+        summarise_cut(&members, count, &cutter);
+    members_close(&members);
+    if (code != OK) {
+        task_cutter_clear(&cutter);
+        return code;
+    }
     task_cutter_input(&cutter, "sample", &sample);
     task_cutter_param(&cutter, "euclidean", self->input->spec->metric == METRIC_EUCLIDEAN);
     return summarise_leave(self, &cutter, labelled, "silhouette", out, error);
@@ -168,7 +159,7 @@ int quality_end(step_t *self, advance_output_t *out, error_t *error)
         code = take_task(self, t, &silhouette, error);
     if (code == OK) {
         report(self, &silhouette);
-        code = summarise_again(self, &labelled, out, error);
+        code = dbcv_begin(self, &labelled, out, error);
     }
 fail:
     free(silhouette.own);

@@ -83,33 +83,23 @@ static int add_task(const step_t *self, uint32_t task, double *sum, error_t *err
     return code == OK ? OK : result_blame(task, code, error);
 }
 
-static int count_members(const step_t *self, const labelled_t *labelled, size_t *count,
-                         error_t *error)
-{
-    const uint32_t *member;
-    payload_t members = {0};
-    int code = payload_open(&members, self->input, &labelled->members, "members", error);
-    if (code == OK)
-        code = payload_list(&members, "member", &member, count, error);
-    payload_close(&members);
-    return code;
-}
-
 int simplified_end(step_t *self, advance_output_t *out, error_t *error)
 {
     labelled_t labelled;
-    size_t members = 0;
+    members_t members = {0};
     double sum = 0;
     int code = summarise_labelled(self, &labelled, error);
     if (code == OK)
-        code = count_members(self, &labelled, &members, error);
+        code = members_open(&members, self->input, &labelled.members, error);
+    double count = members.count;
+    members_close(&members);
     for (uint32_t t = 0; t < self->stage.task_count && code == OK; t++)
         code = add_task(self, t, &sum, error);
     if (code != OK)
         return code;
     json_t *value = json_object();
-    json_object_set_new(value, "mean", json_real(sum / (double)members));
-    json_object_set_new(value, "members", json_integer((json_int_t)members));
+    json_object_set_new(value, "mean", json_real(sum / count));
+    json_object_set_new(value, "members", json_integer((json_int_t)count));
     quality_report(self, "simplified_silhouette", value);
     return summarise_outcome(self, &labelled, out, error);
 }

@@ -7,6 +7,7 @@
 
 #include "coordinator/merge/checkpoint.h"
 #include "coordinator/merge/clustering.h"
+#include "coordinator/merge/members.h"
 #include "common/graph/edge.h"
 
 typedef struct {
@@ -59,28 +60,37 @@ int pairs_save_weight(const step_t *self, sha256_t *out, error_t *error);
 typedef struct {
     sha256_t labels;
     sha256_t members;
+    int has_validity;
+    sha256_t validity; /* of each cluster, once dbcv.c has measured it */
 } labelled_t;
 
 /* quality.c: how good the clusters are, where the job asks; then the summaries. */
 int quality_wanted(const job_spec_t *spec, const clustering_t *clustering);
-int quality_begin(step_t *self, const clustering_t *clustering, const labelled_t *labelled,
-                  advance_output_t *out, error_t *error);
+int quality_begin(step_t *self, const labelled_t *labelled, advance_output_t *out, error_t *error);
 int quality_end(step_t *self, advance_output_t *out, error_t *error);
 /* One measure into the report's "quality"; takes the reference. */
 void quality_report(step_t *self, const char *measure, json_t *value);
+/* dbcv.c: the density-based validity, where the job asks and it can be had; then the summaries. */
+int dbcv_begin(step_t *self, const labelled_t *labelled, advance_output_t *out, error_t *error);
+int dbcv_after_density(step_t *self, advance_output_t *out, error_t *error);
+int dbcv_after_separation(step_t *self, advance_output_t *out, error_t *error);
+
 /* summarise.c: the labels are known. */
 int summarise_begin(step_t *self, const clustering_t *clustering, advance_output_t *out,
                     error_t *error);
 /* The labelled payloads, and "side", of the state between. */
 int summarise_labelled(step_t *self, labelled_t *out, error_t *error);
-/* Leaves a stage over clusters, as `cutter` has cut them. Its state is what comes after labels. */
+/* Leaves a stage whose inputs are all named. Its state is what comes after labels. */
+int summarise_leave_given(step_t *self, task_cutter_t *cutter, const labelled_t *labelled,
+                          const char *phase, advance_output_t *out, error_t *error);
+/* The same of a stage over clusters, as `cutter` has cut them: plan and members are named too. */
 int summarise_leave(step_t *self, task_cutter_t *cutter, const labelled_t *labelled,
                     const char *phase, advance_output_t *out, error_t *error);
 /* Tasks of about so many members; `sample` vectors are compared with each. */
-void summarise_cut(const clustering_t *clustering, uint64_t sample, task_cutter_t *cutter);
-/* From a stage over clusters to the summaries, of the same clusters a task. */
-int summarise_again(step_t *self, const labelled_t *labelled, advance_output_t *out,
-                    error_t *error);
+void summarise_cut(const members_t *members, uint64_t sample, task_cutter_t *cutter);
+/* On to the summaries. */
+int summarise_members(step_t *self, const labelled_t *labelled, advance_output_t *out,
+                      error_t *error);
 int summarise_end(step_t *self, advance_output_t *out, error_t *error);
 /* The end of the job, from self->summary. */
 int summarise_outcome(step_t *self, const labelled_t *labelled, advance_output_t *out,

@@ -1,6 +1,7 @@
 /* summarise.c - from labels to the outcome: members, the summarise stage, the last state.
  *
- * State columns beside the common ones: labels u8[32], members u8[32], side u8[32*S]. */
+ * State columns beside the common ones: labels u8[32], members u8[32], side u8[32*S], and validity
+ * u8[32] once it is measured. */
 #include "coordinator/merge/steps.h"
 
 #include <stdio.h>
@@ -40,6 +41,15 @@ static int save_members(const step_t *self, const clustering_t *clustering, sha2
     return code;
 }
 
+static void put_labelled(const step_t *self, const labelled_t *labelled, columns_writer_t *writer)
+{
+    columns_put_sha(writer, "labels", &labelled->labels);
+    columns_put_sha(writer, "members", &labelled->members);
+    if (labelled->has_validity)
+        columns_put_sha(writer, "validity", &labelled->validity);
+    columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
+}
+
 static void put_summaries(const step_t *self, columns_writer_t *writer)
 {
     columns_put(writer, "summary", COLUMN_U8, self->summary,
@@ -53,10 +63,8 @@ int summarise_outcome(step_t *self, const labelled_t *labelled, advance_output_t
 {
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "outcome");
     if (writer != NULL) {
-        columns_put_sha(writer, "labels", &labelled->labels);
-        columns_put_sha(writer, "members", &labelled->members);
+        put_labelled(self, labelled, writer);
         put_summaries(self, writer);
-        columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
     }
     int code = payload_save(self->input, &writer, &out->state_sha, error);
     out->last = 1;
@@ -75,32 +83,28 @@ static void report_clustering(step_t *self, const clustering_t *clustering)
 
 /* One segment a task, so that a summary covers clusters [begin, end): clusters are gathered up to
  * the task size here and never cut. */
-void summarise_cut(const clustering_t *clustering, uint64_t sample, task_cutter_t *cutter)
+void summarise_cut(const members_t *members, uint64_t sample, task_cutter_t *cutter)
 {
     uint32_t begin = 0;
-    uint64_t members = 0;
-    for (uint32_t c = 0; c < clustering->cluster_count; c++) {
-        uint32_t size = clustering->cluster_size[c];
-        if (c > begin && members + size > MEMBERS_A_TASK) {
-            task_cutter_add(cutter, 0, begin, c, members * sample);
+    uint64_t together = 0;
+    for (uint32_t c = 0; c < members->clusters; c++) {
+        uint32_t size = members_size(members, c);
+        if (c > begin && together + size > MEMBERS_A_TASK) {
+            task_cutter_add(cutter, 0, begin, c, together * sample);
             begin = c;
-            members = 0;
+            together = 0;
         }
-        members += size;
+        together += size;
     }
-    task_cutter_add(cutter, 0, begin, clustering->cluster_count, members * sample);
+    task_cutter_add(cutter, 0, begin, members->clusters, together * sample);
 }
 
-int summarise_leave(step_t *self, task_cutter_t *cutter, const labelled_t *labelled,
-                    const char *phase, advance_output_t *out, error_t *error)
+int summarise_leave_given(step_t *self, task_cutter_t *cutter, const labelled_t *labelled,
+                          const char *phase, advance_output_t *out, error_t *error)
 {
-    task_cutter_input(cutter, "plan", &self->checkpoint.plan_sha);
-    task_cutter_input(cutter, "members", &labelled->members);
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
     if (writer != NULL) {
-        columns_put_sha(writer, "labels", &labelled->labels);
-        columns_put_sha(writer, "members", &labelled->members);
-        columns_put(writer, "side", COLUMN_U8, self->side, self->side_count * sizeof *self->side);
+        put_labelled(self, labelled, writer);
         if (self->summary_begin != NULL)
             put_summaries(self, writer);
     }
@@ -108,17 +112,33 @@ int summarise_leave(step_t *self, task_cutter_t *cutter, const labelled_t *label
     return checkpoint_leave(self->input, cutter, &writer, out, error);
 }
 
-/* quantum 1: nothing shares a task. */
-static void begin_cut(task_cutter_t *cutter)
+int summarise_leave(step_t *self, task_cutter_t *cutter, const labelled_t *labelled,
+                    const char *phase, advance_output_t *out, error_t *error)
 {
-    task_cutter_init(cutter, TASK_SUMMARISE, 1, UINT32_MAX);
+    task_cutter_input(cutter, "plan", &self->checkpoint.plan_sha);
+    task_cutter_input(cutter, "members", &labelled->members);
+    return summarise_leave_given(self, cutter, labelled, phase, out, error);
+}
+
+int summarise_members(step_t *self, const labelled_t *labelled, advance_output_t *out,
+                      error_t *error)
+{
+    members_t members = {0};
+    task_cutter_t cutter;
+    int code = members_open(&members, self->input, &labelled->members, error);
+    if (code == OK) {
+        task_cutter_init(&cutter, TASK_SUMMARISE, 1, UINT32_MAX); /* 1: nothing shares a task */
+        summarise_cut(&members, 1, &cutter);
+        code = summarise_leave(self, &cutter, labelled, "summaries", out, error);
+    }
+    members_close(&members);
+    return code;
 }
 
 int summarise_begin(step_t *self, const clustering_t *clustering, advance_output_t *out,
                     error_t *error)
 {
-    labelled_t labelled;
-    task_cutter_t cutter;
+    labelled_t labelled = {0};
     int code = save_labels(self, clustering, &labelled.labels, error);
     if (code == OK)
         code = save_members(self, clustering, &labelled.members, error);
@@ -131,10 +151,8 @@ int summarise_begin(step_t *self, const clustering_t *clustering, advance_output
         return summarise_outcome(self, &labelled, out, error);
     }
     if (quality_wanted(self->input->spec, clustering))
-        return quality_begin(self, clustering, &labelled, out, error);
-    begin_cut(&cutter);
-    summarise_cut(clustering, 1, &cutter);
-    return summarise_leave(self, &cutter, &labelled, "summaries", out, error);
+        return quality_begin(self, &labelled, out, error);
+    return dbcv_begin(self, &labelled, out, error);
 }
 
 static int read_side(step_t *self, error_t *error)
@@ -176,27 +194,16 @@ static int read_summaries(step_t *self, error_t *error)
 
 int summarise_labelled(step_t *self, labelled_t *out, error_t *error)
 {
-    int code = payload_sha(&self->checkpoint.payload, "labels", &out->labels, error);
+    const payload_t *payload = &self->checkpoint.payload;
+    *out = (labelled_t){.has_validity = columns_has(payload->columns, "validity")};
+    int code = payload_sha(payload, "labels", &out->labels, error);
     if (code == OK)
-        code = payload_sha(&self->checkpoint.payload, "members", &out->members, error);
+        code = payload_sha(payload, "members", &out->members, error);
+    if (code == OK && out->has_validity)
+        code = payload_sha(payload, "validity", &out->validity, error);
     if (code == OK)
         code = read_side(self, error);
     return code == OK ? read_summaries(self, error) : code;
-}
-
-int summarise_again(step_t *self, const labelled_t *labelled, advance_output_t *out, error_t *error)
-{
-    const stage_t *stage = &self->stage;
-    task_cutter_t cutter;
-    int code = read_side(self, error);
-    if (code != OK)
-        return code;
-    begin_cut(&cutter);
-    for (uint32_t t = 0; t < stage->task_count; t++)
-        for (uint32_t s = stage->segment_begin[t]; s < stage->segment_begin[t + 1]; s++)
-            task_cutter_add(&cutter, 0, stage->segments[s].begin, stage->segments[s].end,
-                            stage->work[t]);
-    return summarise_leave(self, &cutter, labelled, "summaries", out, error);
 }
 
 /* The writer trusts the summaries: their shape is checked while a task can still run again. */

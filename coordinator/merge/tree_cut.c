@@ -20,7 +20,7 @@ static int report_validity(step_t *self, const edge_t *forest, size_t count,
     int code = validity_measure(forest, count, self->input->spec->metric, clustering, validity,
                                 &mean, error);
     if (code == OK)
-        quality_report(self, "dbcv", json_real(mean));
+        quality_report(self, "tree_validity", json_real(mean));
     free(validity);
     return code;
 }

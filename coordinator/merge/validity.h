@@ -1,7 +1,7 @@
-/* validity.h - density-based cluster validity (DBCV), from the minimum spanning forest.
+/* validity.h - how well the minimum spanning forest of a job holds its clusters apart.
  *
- * Moulavi, Jaskowiak, Campello, Zimek, Sander 2014, on the densities that HDBSCAN* itself works
- * with; docs/algorithms.md, 11 says what that changes. No pair is compared again. */
+ * After density-based cluster validity (dbcv.c), on the densities that HDBSCAN* itself works with;
+ * docs/algorithms.md, 11 says what that changes. No pair is compared again. */
 #ifndef STAGE4_COORDINATOR_MERGE_VALIDITY_H
 #define STAGE4_COORDINATOR_MERGE_VALIDITY_H
 

@@ -313,6 +313,8 @@ static void put_metadata(json_text_t *out, const cluster_t *cluster, const job_s
     json_text_key(out, "metric");
     put_text(out, metric_name(spec->metric));
     put_parameters(out, cluster, spec);
+    if (cluster->from.has_dbcv)
+        put_real(out, "dbcv", cluster->from.dbcv);
     json_text_key(out, "window_days");
     if (spec->window_days < 0)
         json_text_raw(out, "null", 4);

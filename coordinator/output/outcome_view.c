@@ -13,7 +13,7 @@ struct outcome_view {
     spool_t *spool;
     const char *job_id;
     int borrows; /* all but the summary is another's */
-    payload_t outcome, plan, labels, members, summary;
+    payload_t outcome, plan, labels, members, validity, summary;
     uint32_t slots, clusters, partitions, dimension;
     const uint32_t *rows, *partition_begin;
     const int32_t *day; /* NULL: the plan has no days */
@@ -21,6 +21,7 @@ struct outcome_view {
     const float *strength, *outlier;
     const uint32_t *cluster_partition;
     const double *persistence;
+    const double *dbcv; /* NULL: not measured */
     const uint32_t *cluster_begin, *member;
     size_t summaries;
     const uint8_t *summary_sha;
@@ -204,6 +205,19 @@ static int open_members(outcome_view_t *self, error_t *error)
     return check_members(self, count, error);
 }
 
+static int open_validity(outcome_view_t *self, error_t *error)
+{
+    const void *dbcv;
+    if (!columns_has(self->outcome.columns, "validity"))
+        return OK;
+    int code = open_named(self, "validity", &self->validity, error);
+    if (code == OK)
+        code = TAKE(&self->validity, {"dbcv", COLUMN_F64, self->clusters, &dbcv, NULL});
+    if (code == OK)
+        self->dbcv = dbcv;
+    return code;
+}
+
 static int open_summaries(outcome_view_t *self, error_t *error)
 {
     size_t bytes = 0;
@@ -245,6 +259,8 @@ int outcome_view_open(spool_t *spool, const char *job_id, const sha256_t *state_
     if (code == OK)
         code = open_members(self, error);
     if (code == OK)
+        code = open_validity(self, error);
+    if (code == OK)
         code = open_summaries(self, error);
     if (code != OK)
         outcome_view_close(&self);
@@ -270,6 +286,7 @@ void outcome_view_close(outcome_view_t **self)
         return;
     payload_close(&(*self)->summary);
     if (!(*self)->borrows) {
+        payload_close(&(*self)->validity);
         payload_close(&(*self)->members);
         payload_close(&(*self)->labels);
         payload_close(&(*self)->plan);
@@ -424,6 +441,8 @@ int outcome_cluster(outcome_view_t *self, uint32_t number, outcome_cluster_t *ou
         .typical = self->typical + local * TYPICAL_COUNT,
         .intra_similarity = self->similarity_mean[local],
         .persistence = self->persistence[number],
+        .has_dbcv = self->dbcv != NULL,
+        .dbcv = self->dbcv ? self->dbcv[number] : NAN,
     };
     for (size_t i = 0; i < TYPICAL_COUNT; i++)
         if (out->typical[i] != SLOT_NONE && out->typical[i] >= self->slots)

@@ -74,6 +74,8 @@ typedef struct {
     const uint32_t *typical; /* TYPICAL_COUNT slots, SLOT_NONE pads */
     double intra_similarity;
     double persistence;
+    int has_dbcv;          /* the job has measured it */
+    double dbcv;           /* NaN for a single member */
     const char *partition; /* its name, not NUL-terminated */
     size_t partition_length;
 } outcome_cluster_t;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The measures in a job's report are those of scikit-learn (silhouette) and of scipy's cophenetic
-distances (density-based validity), of the clusters that the job has written; and they have the same
+distances (the tree's validity), of the clusters that the job has written; and they have the same
 digits for any number of workers. STAGE4_BUILD: where stage4 is (default: build)."""
 import json
 import os
@@ -97,7 +97,7 @@ def main():
                 found = [quality["silhouette"]["mean"], quality["simplified_silhouette"]["mean"]]
                 if algorithm == "hdbscan":
                     expected.append(validity(matrix, clusters))
-                    found.append(quality["dbcv"])
+                    found.append(quality["tree_validity"])
                 good = np.allclose(found, expected, rtol=0, atol=1e-5) and again == quality
                 passed, failed = passed + good, failed + (not good)
                 print("%s %s %s: %s, expected %s%s" % (

@@ -16,6 +16,8 @@ static const task_kind_fn KINDS[TASK_KIND_COUNT] = {
     [TASK_PAIRS] = task_pairs,
     [TASK_NEAR] = task_near,
     [TASK_VERIFY] = task_verify,
+    [TASK_DENSITY] = task_density,
+    [TASK_SEPARATION] = task_reach, /* of clusters instead of components */
 };
 
 static int open_plan(task_state_t *state, error_t *error)

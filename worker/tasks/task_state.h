@@ -19,7 +19,7 @@ typedef struct {
 } task_state_t;
 
 /* One file a kind: knn.c, reach.c, seed.c, assign.c, summarise.c, silhouette.c, rotate.c, encode.c,
- * linkage.c, pairs.c, near.c, verify.c. */
+ * linkage.c, pairs.c, near.c, verify.c, density.c. */
 typedef int (*task_kind_fn)(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_knn(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_reach(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
@@ -35,6 +35,7 @@ int task_pairs(task_state_t *state, uint8_t **payload, size_t *length, error_t *
 int task_linkage(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_near(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 int task_verify(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
+int task_density(task_state_t *state, uint8_t **payload, size_t *length, error_t *error);
 /* silhouette.c gives it its work when the task has centroids. */
 int task_silhouette_simplified(task_state_t *state, uint8_t **payload, size_t *length,
                                error_t *error);

@@ -405,7 +405,9 @@ static void a_result_that_cannot_be_used_names_its_task(void **state)
                                : wanted == TASK_LINKAGE ? ALGORITHM_AGGLOMERATIVE
                                : wanted == TASK_PAIRS   ? ALGORITHM_PAIRS
                                                         : ALGORITHM_HDBSCAN;
-        self->spec.quality = wanted == TASK_SILHOUETTE ? QUALITY_SILHOUETTE : 0;
+        self->spec.quality = wanted == TASK_SILHOUETTE ? QUALITY_SILHOUETTE
+                             : wanted == TASK_DENSITY || wanted == TASK_SEPARATION ? QUALITY_DBCV
+                                                                                   : 0;
         self->spec.min_weight = 0.8;
         self->spec.k = 4;
         self->spec.n_clusters = 4;
@@ -467,10 +469,15 @@ static void a_result_that_makes_no_sense_names_its_task(void **state)
         {"linkage", "merges", "merge_begin", "u"},
         {"silhouette", "silhouette", "own", "d"},
         {"silhouette", "silhouette", "other", "d"},
+        {"density", "density", "core", "f"},
+        {"density", "density", "sparseness", "f"},
+        {"separation", "edges", "a", "u"},
+        {"separation", "edges", "b", "u"},
+        {"separation", "edges", "weight", "f"},
     };
     for (size_t i = 0; i < sizeof BENT / sizeof *BENT; i++) {
         int kmeans = BENT[i][0][0] == 's' || BENT[i][0][0] == 'a';
-        self->spec.quality = QUALITY_SILHOUETTE;
+        self->spec.quality = QUALITY_SILHOUETTE | QUALITY_DBCV;
         self->spec.algorithm = kmeans                 ? ALGORITHM_KMEANS
                                : BENT[i][0][0] == 'l' ? ALGORITHM_AGGLOMERATIVE
                                                       : ALGORITHM_HDBSCAN;
