@@ -102,10 +102,6 @@ int job_spec_in_cells(const job_spec_t *self)
 
 static int check_decay(const job_spec_t *self, error_t *error)
 {
-    if (self->decay != DECAY_NONE && self->metric != METRIC_COSINE)
-        return error_field(error, ERR_USAGE, "metric",
-                           "a decay is one of cosine similarities; metric is \"%s\"",
-                           metric_name(self->metric));
     if ((self->decay != DECAY_NONE) == (self->decay_days > 0) &&
         (self->decay != DECAY_NONE || self->decay_days < 0))
         return OK;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """HDBSCAN* whose similarities fall with the days apart, against brute force in float64.
 
-The weighted distance of every pair, 1 - f(similarity, days), goes to the plain reference
-(reference.py); the clusters that the job has written must be its. Once without codes and once with.
+The weighted distance of every pair, 1 - f(similarity, days) or, Euclidean, the root of twice that,
+goes to the plain reference (reference.py); the clusters that the job has written must be its. Once without codes and once with.
 STAGE4_BUILD: where stage4 is (default: build)."""
 import json
 import os
@@ -58,31 +58,36 @@ class Matter:
             out[[self.place[name] for name in members]] = number
         return out
 
-    def distance(self, decay, tau, square):
+    def square_weighted(self, decay, tau, square):
+        """As far as two unit vectors of the weighted similarity would be apart, squared."""
         factor = DECAYS[decay](np.abs(self.days[:, None] - self.days[None, :]) / tau)
         similarity = 1 - square / 2
-        return 1 - np.where(similarity > 0, similarity * factor, similarity)
+        return 2 - 2 * np.where(similarity > 0, similarity * factor, similarity)
 
 
-def compare(matter, decay, tau, folder, coded):
+def distance(square, metric):
+    return square / 2 if metric == "cosine" else np.sqrt(square)
+
+
+def compare(matter, decay, tau, folder, coded, metric):
     params = {"min_cluster_size": SETTING[0], "min_samples": SETTING[1], "decay": decay,
               "decay_days": tau}
     output = pathlib.Path(folder) / ("%s-%s.jsonl" % (matter.folder.name, decay))
-    ours = matter.labels(run(matter.folder, params, output, ("--workers", "2")))
+    ours = matter.labels(run(matter.folder, params, output, ("--workers", "2", "--metric", metric)))
     report = json.loads(pathlib.Path(str(output) + ".report").read_text())
-    expected = reference.hdbscan(matter.distance(decay, tau, matter.square), *SETTING)[0]
-    plain = reference.hdbscan(matter.square / 2, *SETTING)[0]
+    weighted = matter.square_weighted(decay, tau, matter.square)
+    expected = reference.hdbscan(distance(weighted, metric), *SETTING)[0]
+    plain = reference.hdbscan(distance(matter.square, metric), *SETTING)[0]
     said = "same"
     good = same_clusters(ours, expected)
     if not good:  # float32 may make or split a tie
         square = vectors.canonical_square_distances(matter.vectors).astype(np.float64)
-        weighted = matter.distance(decay, tau, square)
-        good = same_clusters(ours, reference.hdbscan(
-            (2 * weighted).astype(np.float32).astype(np.float64) / 2, *SETTING)[0])
+        weighted = matter.square_weighted(decay, tau, square).astype(np.float32).astype(np.float64)
+        good = same_clusters(ours, reference.hdbscan(distance(weighted, metric), *SETTING)[0])
         said = "same as on float32 distances" if good else "DIFFERS"
     phases = {phase["phase"] for phase in report["times"]}
     good = good and ("bounds" in phases) == coded == (report["rows_searched"] > 0) and not same_clusters(expected, plain)
-    print("%s %s: %d clusters, %s%s" % (matter.folder.name, decay, report["clusters"], said,
+    print("%s %s %s: %d clusters, %s%s" % (matter.folder.name, metric, decay, report["clusters"], said,
                                         "" if good else " WRONG"), flush=True)
     return good
 
@@ -93,9 +98,10 @@ def main():
         made = pathlib.Path(folder) / "made"
         subprocess.run([sys.executable, str(HERE.parent / "bench/make_vectors.py"), str(made), "4700",
                         "--days", "60"], check=True, capture_output=True)
-        jobs = [(DATA, decay, 10, False) for decay in DECAYS] + [(made, "half_life", 20, True)]
-        for data, decay, tau, coded in jobs:
-            good = compare(Matter(data), decay, tau, folder, coded)
+        jobs = [(DATA, decay, 10, False, metric) for decay in DECAYS for metric in ("cosine", "euclidean")]
+        jobs += [(made, "half_life", 20, True, "cosine")]
+        for data, decay, tau, coded, metric in jobs:
+            good = compare(Matter(data), decay, tau, folder, coded, metric)
             passed, failed = passed + good, failed + (not good)
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed else 0
