@@ -98,7 +98,8 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
         .memory = {.limit = options->memory_limit_mib ? options->memory_limit_mib << 20
                                                       : memory_of_machine(),
                    .workers = options->workers,
-                   .threads = threads_each(options)},
+                   .threads = threads_each(options),
+                   .vectors = options->vectors_bytes},
         .retention_days = options->retention_days,
         .catalog_days = options->catalog_days,
         .log = options->log,
@@ -109,6 +110,7 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
         .threads = threads_each(options),
         .credit = 2,
         .cache_bytes = options->cache_bytes,
+        .vectors_bytes = options->vectors_bytes,
         .log = options->log,
     };
 }

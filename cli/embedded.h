@@ -22,6 +22,7 @@ typedef struct {
     uint32_t workers;
     uint32_t threads;   /* of each worker; 0: the processors shared among the workers, at least 1 */
     size_t cache_bytes; /* of each worker */
+    size_t vectors_bytes;      /* of each worker, of each index */
     uint64_t memory_limit_mib; /* of all together; 0: what the machine has */
     uint32_t queue_limit;
     uint32_t running_limit;

@@ -174,6 +174,7 @@ static int start(run_t *self, error_t *error)
         .workers = (uint32_t)config_integer(config, "workers"),
         .threads = (uint32_t)config_integer(config, "threads"),
         .cache_bytes = (size_t)config_integer(config, "cache_mib") << 20,
+        .vectors_bytes = (size_t)config_integer(config, "vectors_mib") << 20,
         .matrix_bytes = (uint64_t)config_integer(config, "matrix_mib") << 20,
         .memory_limit_mib = (uint64_t)config_integer(config, "memory_limit_mib"),
         .queue_limit = 1000,

@@ -106,6 +106,7 @@ int cli_serve(const cli_t *cli, error_t *error)
         .workers = (uint32_t)config_integer(config, "workers"),
         .threads = (uint32_t)config_integer(config, "threads"),
         .cache_bytes = (size_t)config_integer(config, "cache_mib") << 20,
+        .vectors_bytes = (size_t)config_integer(config, "vectors_mib") << 20,
         .memory_limit_mib = (uint64_t)config_integer(config, "memory_limit_mib"),
         .queue_limit = (uint32_t)config_integer(config, "queue_limit"),
         .running_limit = (uint32_t)config_integer(config, "running_limit"),

@@ -82,6 +82,10 @@ static const config_key_t KEYS[] = {
      "compute threads of each worker (0: the processors shared among the workers)", NULL, 0, 512},
     {"cache_mib", CONFIG_INTEGER, CONFIG_WORKER | CONFIG_SERVE | CONFIG_RUN, "1024", "MIB",
      "memory a worker keeps for task inputs", NULL, 16, 1 << 20},
+    {"vectors_mib", CONFIG_INTEGER, CONFIG_WORKER | CONFIG_SERVE | CONFIG_RUN, "1024", "MIB",
+     "memory a worker keeps vectors in (350,000 of 768 dimensions fit in 1024; others are read "
+     "again)",
+     NULL, 0, 1 << 20},
     {"matrix_mib", CONFIG_INTEGER, CONFIG_COORDINATOR | CONFIG_SERVE | CONFIG_RUN, "2048", "MIB",
      "memory a worker may use for the distances of one partition (agglomerative)", NULL, 1,
      1 << 20},

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Vectors of smaller indices stay in memory: 174,000 of 768 dimensions. */
-#define KEPT_BYTES ((size_t)512 << 20)
-
 /* An index stays open from task to task: opening one hashes a sample of it. */
 typedef struct {
     char name[24];
@@ -22,6 +19,7 @@ typedef struct {
 
 struct compute_thread {
     const char *indices_folder;
+    size_t vectors_bytes;
     compute_t *compute;
     net_actor_t *actor;
     open_index_t open[LEVEL_COUNT]; /* of the thread alone */
@@ -81,7 +79,7 @@ static int index_for(compute_thread_t *self, const task_t *task, open_index_t **
         int code = flat_index_open(path, task->dimension, &place->index, error);
         if (code)
             return code;
-        place->vectors = kept_vectors_new(place->index, KEPT_BYTES);
+        place->vectors = kept_vectors_new(place->index, self->vectors_bytes);
     }
     if (!is_the_tasks(place->index, task))
         return error_set(error, ERR_CHANGED,
@@ -152,14 +150,15 @@ static void run(net_pipe_t *pipe, void *argument)
     }
 }
 
-int compute_thread_new(const char *indices_folder, uint32_t threads, compute_thread_t **out,
-                       error_t *error)
+int compute_thread_new(const char *indices_folder, uint32_t threads, size_t vectors_bytes,
+                       compute_thread_t **out, error_t *error)
 {
     *out = NULL;
     compute_thread_t *self = calloc(1, sizeof *self);
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for a compute thread");
     self->indices_folder = indices_folder;
+    self->vectors_bytes = vectors_bytes;
     compute_options_t options = {.threads = threads, .dist2 = NULL, .screen = SCREEN_AUTO};
     int code = compute_new(&options, &self->compute, error);
     if (!code)

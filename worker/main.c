@@ -46,6 +46,8 @@ static int run(const config_t *config, const atomic_int *stop, error_t *error)
                                 .indices_folder = config_text(config, "indices"),
                                 .threads = threads ? threads : processors(),
                                 .cache_bytes = (size_t)config_integer(config, "cache_mib") << 20,
+                                .vectors_bytes = (size_t)config_integer(config, "vectors_mib")
+                                                 << 20,
                                 .log = log};
     int code = worker_run(&options, stop, error);
     if (code)

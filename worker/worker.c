@@ -58,7 +58,8 @@ static int open_session(session_t *self, const worker_options_t *options, error_
     self->cache = input_cache_new(options->cache_bytes);
     if (!self->cache)
         return error_set(error, ERR_MEMORY, "no memory for a worker");
-    int code = compute_thread_new(options->indices_folder, options->threads, &self->compute, error);
+    int code = compute_thread_new(options->indices_folder, options->threads, options->vectors_bytes,
+                                  &self->compute, error);
     return code ? code : net_dealer_connect(options->endpoint, &net, &self->socket, error);
 }
 

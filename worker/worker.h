@@ -17,10 +17,11 @@ typedef struct {
     const char *indices_folder; /* read-only */
     const char *name;           /* NULL: host-pid-n */
     uint32_t threads;
-    uint32_t credit;    /* tasks held at once: one runs, the others wait; default 2 */
-    size_t cache_bytes; /* inputs kept between tasks; default 1 GiB */
-    net_pipe_t *wake;   /* something comes by it when *stop is set; NULL: looked at now and then */
-    log_t *log;         /* borrowed */
+    uint32_t credit;      /* tasks held at once: one runs, the others wait; default 2 */
+    size_t cache_bytes;   /* inputs kept between tasks; default 1 GiB */
+    size_t vectors_bytes; /* of each index, kept once they are read; 0: none */
+    net_pipe_t *wake; /* something comes by it when *stop is set; NULL: looked at now and then */
+    log_t *log;       /* borrowed */
 } worker_options_t;
 
 /* Runs until *stop is set (then returns what it holds and leaves within some seconds) or the

@@ -38,7 +38,8 @@ static int check_memory(const advance_input_t *input, const planned_t *planned, 
                             .dimension = plan->dimension,
                             .partitions = plan->partition_count,
                             .largest = plan_largest_partition(plan),
-                            .metadata_bytes = planned->metadata_bytes};
+                            .metadata_bytes = planned->metadata_bytes,
+                            .vectors = input->memory.vectors};
     if (has_codes(input->spec, plan))
         shape.code_width = memory_code_width(plan->dimension);
     for (uint32_t p = 0; p < plan->partition_count; p++)

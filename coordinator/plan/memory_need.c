@@ -18,7 +18,6 @@
 #define SAMPLE_LEAST 65536u
 #define SAMPLE_PER_CENTRE 50u
 #define SAMPLE_BYTES (256 * MIB)
-#define KEPT_VECTORS (512 * MIB)
 #define DIRECT_PAIRS 5e7
 #define DIRECT_ROWS_MIN 256u
 #define DIRECT_BLOCK_ROWS 2048u
@@ -60,7 +59,7 @@ static search_t search_of(const memory_shape_t *shape)
 static uint64_t kept_of(const memory_shape_t *shape)
 {
     uint64_t bytes = 4 * (uint64_t)shape->dimension * shape->rows;
-    return shape->code_width && bytes <= KEPT_VECTORS ? bytes : 0;
+    return shape->code_width ? smaller(bytes, shape->vectors) : 0;
 }
 
 uint32_t memory_code_width(uint32_t dimension)
@@ -82,7 +81,7 @@ static size_t phases_of_hdbscan(const job_spec_t *spec, const memory_shape_t *sh
     uint64_t n = shape->rows, d = shape->dimension, m = shape->metadata_bytes;
     uint64_t k = plan_list_length(spec, UINT32_MAX), w = shape->code_width, v = kept_of(shape);
     search_t task = search_of(shape);
-    uint64_t a_row = (v ? 0 : 4 * d) + w + 64;
+    uint64_t a_row = (v == 4 * d * n ? 0 : 4 * d) + w + 64;
     out[0] = (phase_t){m, 0};
     out[1] = coding_of(shape);
     out[2] =
@@ -197,7 +196,7 @@ int memory_check(const job_spec_t *spec, const memory_shape_t *shape, const memo
     return error_field(
         error, ERR_TOO_LARGE, "memory_limit_mib",
         "%u items need about %llu MiB of memory, and memory_limit_mib is %llu; about "
-        "%u items would fit (a filter, dates or another machine help)",
+        "%u items would fit (a filter, dates, a smaller vectors_mib or another machine help)",
         shape->rows, (unsigned long long)(need / MIB), (unsigned long long)(place->limit / MIB),
         rows_that_fit(spec, shape, place));
 }

@@ -3,7 +3,7 @@
  * n rows take part, of d dimensions; k neighbours are listed for each; m bytes of metadata; w bytes
  * of codes a row, 0 where none are made; r rows a task (50 million pairs and 256 at least), of them
  * b = min(r, 2048) at once; with codes b rows and r - b columns, their vectors only where not all
- * v = 4 d n bytes of them (512 MiB at most, else v is 0) are kept.
+ * 4 d n bytes of them are kept: v = min(4 d n, vectors_mib).
  *
  *   phase       coordinator                              a worker
  *   planning    m                                        -
@@ -40,6 +40,7 @@ typedef struct {
     uint64_t pairs;          /* plan_pairs of all partitions; 0: rows squared */
     uint64_t metadata_bytes; /* of the level's metadata file */
     uint32_t code_width;     /* memory_code_width() where codes are made or may be, else 0 */
+    uint64_t vectors;        /* bytes of vectors that a worker may keep */
 } memory_shape_t;
 
 /* A rotation may ask for 512 at most; half of the dimensions is what news needs. */
@@ -50,6 +51,7 @@ typedef struct {
     uint64_t limit;   /* bytes that it may take; 0: any */
     uint32_t workers; /* 0 where they are daemons of their own */
     uint32_t threads; /* of each */
+    uint64_t vectors; /* bytes of vectors that each may keep */
 } memory_place_t;
 
 /* Bytes at the fullest phase, of the process that holds the coordinator. */

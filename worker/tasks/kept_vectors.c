@@ -6,26 +6,32 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define COPIED 128 /* at a time */
+
 /* A row is read by the thread that claims it; others wait for that. */
 enum { ABSENT, CLAIMED, KEPT };
 
 struct kept_vectors {
     size_t dimension;
+    size_t rows; /* those before are kept */
     size_t bytes;
-    float *values; /* of the whole index; pages come as they are written */
+    float *values; /* pages come as they are written */
     atomic_uchar *state;
 };
 
 kept_vectors_t *kept_vectors_new(const flat_index_t *index, size_t limit)
 {
     size_t rows = flat_index_rows(index), dimension = flat_index_dimension(index);
-    size_t bytes = rows * dimension * sizeof(float);
-    if (bytes > limit || !bytes)
+    size_t vector = dimension * sizeof(float);
+    rows = rows < limit / vector ? rows : limit / vector;
+    size_t bytes = rows * vector;
+    if (!bytes)
         return NULL;
     kept_vectors_t *self = calloc(1, sizeof *self);
     if (!self)
         return NULL;
     self->dimension = dimension;
+    self->rows = rows;
     self->bytes = bytes;
     self->state = calloc(rows, sizeof *self->state);
     void *values = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -71,31 +77,46 @@ static int find_one(kept_vectors_t *self, const flat_index_t *index, uint32_t ro
     return code;
 }
 
+/* How many of the rows, from the first on, follow each other and are not kept. */
+static size_t beyond(const kept_vectors_t *self, const uint32_t *rows, size_t count)
+{
+    size_t run = 0;
+    while (run < count && rows[run] >= self->rows && rows[run] - rows[0] == run)
+        run++;
+    return run;
+}
+
 int kept_vectors_find(kept_vectors_t *self, const flat_index_t *index, const uint32_t *rows,
                       size_t count, float *room, const float **out, error_t *error)
 {
+    size_t dimension = flat_index_dimension(index);
     int code = OK;
-    if (self) {
-        for (size_t i = 0; i < count && !code; i++)
-            code = find_one(self, index, rows[i], &out[i], error);
-        return code;
-    }
     for (size_t i = 0; i < count; i++)
-        out[i] = room + i * flat_index_dimension(index);
-    return flat_index_read_list(index, rows, count, room, error);
+        out[i] = room + i * dimension;
+    if (!self)
+        return flat_index_read_list(index, rows, count, room, error);
+    for (size_t i = 0; i < count && !code;) {
+        size_t run = beyond(self, rows + i, count - i);
+        code = run ? flat_index_read(index, rows[i], (uint32_t)run, room + i * dimension, error)
+                   : find_one(self, index, rows[i], &out[i], error);
+        i += run ? run : 1;
+    }
+    return code;
 }
 
 int kept_vectors_copy(kept_vectors_t *self, const flat_index_t *index, const uint32_t *rows,
                       size_t count, float *out, error_t *error)
 {
+    size_t dimension = flat_index_dimension(index);
+    const float *found[COPIED];
     int code = OK;
-    if (!self)
-        return flat_index_read_list(index, rows, count, out, error);
-    for (size_t i = 0; i < count && !code; i++) {
-        const float *vector;
-        code = find_one(self, index, rows[i], &vector, error);
-        if (!code)
-            memcpy(out + i * self->dimension, vector, self->dimension * sizeof *out);
+    for (size_t first = 0; first < count && !code; first += COPIED) {
+        size_t some = count - first < COPIED ? count - first : COPIED;
+        float *to = out + first * dimension;
+        code = kept_vectors_find(self, index, rows + first, some, to, found, error);
+        for (size_t i = 0; i < some && !code; i++)
+            if (found[i] != to + i * dimension)
+                memcpy(to + i * dimension, found[i], dimension * sizeof *to);
     }
     return code;
 }

@@ -1,4 +1,4 @@
-/* kept_vectors.h - the vectors of one index, read once and kept when all of them fit.
+/* kept_vectors.h - the vectors of one index, read once and kept: the first rows, as many as fit.
  *
  * Several tasks of a job look at the same vectors. Any thread may ask; what it gets stays where it
  * is as long as the struct. Nothing is read before it is asked for. Whoever opens the index makes
@@ -14,7 +14,7 @@
 
 typedef struct kept_vectors kept_vectors_t;
 
-/* NULL when the index (borrowed) has more than `limit` bytes of vectors, or there is no memory:
+/* At most `limit` bytes of the index (borrowed). NULL when that is no row, or there is no memory:
  * every function below takes that, and reads. */
 kept_vectors_t *kept_vectors_new(const flat_index_t *index, size_t limit);
 void kept_vectors_destroy(kept_vectors_t **self);

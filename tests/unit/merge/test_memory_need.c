@@ -14,7 +14,8 @@ static memory_shape_t news(uint32_t rows)
     return (memory_shape_t){.rows = rows,
                             .dimension = 768,
                             .metadata_bytes = (uint64_t)rows * 390,
-                            .code_width = memory_code_width(768)};
+                            .code_width = memory_code_width(768),
+                            .vectors = 1024 * MIB};
 }
 
 static job_spec_t spec_of(algorithm_t algorithm)

@@ -65,14 +65,27 @@ static void all_threads_find_the_vectors_of_the_file(void **state)
     }
 }
 
-static void an_index_over_the_limit_is_not_kept(void **state)
+/* Those that are not kept come in the caller's room, each in its own place. */
+static void of_an_index_over_the_limit_the_first_rows_are_kept(void **state)
 {
     made_t made;
+    const float *found[3];
+    float room[3 * DIMENSION], copy[3 * DIMENSION];
+    const uint32_t rows[] = {7, 6, ROWS - 1};
     (void)state;
     make(&made);
-    assert_null(kept_vectors_new(made.fixture.index, (size_t)ROWS * DIMENSION * 4 - 1));
-    made.kept = kept_vectors_new(made.fixture.index, (size_t)ROWS * DIMENSION * 4);
-    assert_non_null(made.kept);
+    assert_null(kept_vectors_new(made.fixture.index, DIMENSION * 4 - 1));
+    made.kept = kept_vectors_new(made.fixture.index, (size_t)7 * DIMENSION * 4 + 5);
+    assert_int_equal(kept_vectors_find(made.kept, made.fixture.index, rows, 3, room, found, NULL),
+                     OK);
+    assert_ptr_equal(found[0], room);
+    assert_true(found[1] < room || found[1] >= room + 3 * DIMENSION);
+    assert_ptr_equal(found[2], room + 2 * DIMENSION);
+    assert_int_equal(kept_vectors_copy(made.kept, made.fixture.index, rows, 3, copy, NULL), OK);
+    for (int i = 0; i < 3; i++) {
+        assert_memory_equal(found[i], vector_of(&made, rows[i]), DIMENSION * sizeof(float));
+        assert_memory_equal(copy + i * DIMENSION, found[i], DIMENSION * sizeof(float));
+    }
     kept_vectors_destroy(&made.kept);
     fixture_clear(&made.fixture);
 }
@@ -101,7 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_threads_find_the_vectors_of_the_file),
-        cmocka_unit_test(an_index_over_the_limit_is_not_kept),
+        cmocka_unit_test(of_an_index_over_the_limit_the_first_rows_are_kept),
         cmocka_unit_test(what_was_read_is_not_read_again_and_a_short_file_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
