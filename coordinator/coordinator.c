@@ -227,8 +227,8 @@ static int open_shell(shell_t *self, const coordinator_options_t *options, const
 static void close_shell(shell_t *self)
 {
     for (size_t i = 0; i < self->jobs.count; i++)
-        if (self->jobs.items[i].record && self->jobs.items[i].record->merging)
-            atomic_store(&self->jobs.items[i].record->merging->stop, 1);
+        if (self->jobs.items[i]->merging)
+            atomic_store(&self->jobs.items[i]->merging->stop, 1);
     merge_thread_destroy(&self->merge); /* before the records that its work borrows from */
     if (self->reader != self->saver)
         store_thread_destroy(&self->reader);
@@ -260,19 +260,35 @@ static void tick(shell_t *self)
         shell_feed(self, &event);
 }
 
+static void take_back(shell_t *self, store_work_t *work)
+{
+    switch (work->kind) {
+    case STORE_READ_JOB:
+    case STORE_FIND:
+    case STORE_LIST:
+    case STORE_PING:
+        shell_read(self, &work);
+        break;
+    case STORE_RECALL:
+        shell_recalled(self, work);
+        return;
+    case STORE_EXPIRED:
+        shell_expired(self, work);
+        break;
+    case STORE_RENEW:
+        shell_renewed(self, work);
+        break;
+    default:
+        shell_saved(self, work);
+    }
+    store_work_destroy(&work);
+}
+
 static void take_stored(shell_t *self, store_thread_t *thread)
 {
-    void *item;
-    while (net_pipe_take(store_thread_pipe(thread), 0, &item) > 0) {
-        store_work_t *work = item;
-        if (work->kind == STORE_RENEW)
-            shell_renewed(self, work);
-        else if (work->kind == STORE_READ_JOB || work->kind == STORE_PING)
-            shell_read(self, work);
-        else
-            shell_saved(self, work);
-        store_work_destroy(&work);
-    }
+    void *work;
+    while (net_pipe_take(store_thread_pipe(thread), 0, &work) > 0)
+        take_back(self, work);
 }
 
 /* The work of other threads first: results that are durable free the workers that brought them. */

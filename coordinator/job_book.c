@@ -21,17 +21,10 @@ static void record_destroy(job_record_t *self)
     free(self);
 }
 
-static void entry_clear(job_entry_t *self)
-{
-    free(self->idempotency_key);
-    if (self->record)
-        record_destroy(self->record);
-}
-
 void job_book_clear(job_book_t *self)
 {
     for (size_t i = 0; i < self->count; i++)
-        entry_clear(&self->items[i]);
+        record_destroy(self->items[i]);
     free(self->items);
     memset(self, 0, sizeof *self);
 }
@@ -43,7 +36,7 @@ static size_t position_of(const job_book_t *self, const char *job_id)
     size_t high = self->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(self->items[middle].job_id, job_id) < 0)
+        if (strcmp(self->items[middle]->job_id, job_id) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -51,112 +44,27 @@ static size_t position_of(const job_book_t *self, const char *job_id)
     return low;
 }
 
-/* NULL when there is no such job. */
-static job_entry_t *entry_of(const job_book_t *self, const char *job_id)
-{
-    size_t at = position_of(self, job_id);
-    return at < self->count && !strcmp(self->items[at].job_id, job_id) ? &self->items[at] : NULL;
-}
-
 job_record_t *job_book_find(const job_book_t *self, const char *job_id)
 {
-    const job_entry_t *entry = entry_of(self, job_id);
-    return entry ? entry->record : NULL;
+    size_t at = position_of(self, job_id);
+    return at < self->count && !strcmp(self->items[at]->job_id, job_id) ? self->items[at] : NULL;
 }
 
-/* ---- at rest ---- */
-
-static void fill(const job_entry_t *entry, job_record_t *out)
+job_record_t *job_book_find_key(const job_book_t *self, const char *idempotency_key)
 {
-    memcpy(out->job_id, entry->job_id, sizeof out->job_id);
-    out->submitted_ms = entry->submitted_ms;
-    out->changed_ms = entry->changed_ms;
-    out->durable = 1;
-    out->state = out->row_state = (job_state_t)entry->state;
-    out->spec.as_of_ms = entry->as_of_ms;
-    out->spec.retention_days = entry->retention_days;
-    out->spec.level = (level_t)entry->level;
-    out->spec.algorithm = (algorithm_t)entry->algorithm;
-    out->asked = entry->asked;
-    if (entry->idempotency_key)
-        snprintf(out->idempotency_key, sizeof out->idempotency_key, "%s", entry->idempotency_key);
-}
-
-job_record_t *job_book_wake(job_book_t *self, const char *job_id)
-{
-    job_entry_t *entry = entry_of(self, job_id);
-    if (!entry || entry->record)
-        return entry ? entry->record : NULL;
-    entry->record = calloc(1, sizeof *entry->record);
-    if (!entry->record)
-        return NULL;
-    fill(entry, entry->record);
-    free(entry->idempotency_key);
-    entry->idempotency_key = NULL;
-    return entry->record;
-}
-
-void job_book_rest(job_book_t *self, job_record_t *record)
-{
-    job_entry_t *entry = entry_of(self, record->job_id);
-    char *key = record->idempotency_key[0] ? strdup(record->idempotency_key) : NULL;
-    if (record->idempotency_key[0] && !key)
-        return;
-    entry->idempotency_key = key;
-    entry->asked = record->asked;
-    entry->submitted_ms = record->submitted_ms;
-    entry->changed_ms = record->changed_ms;
-    entry->as_of_ms = record->spec.as_of_ms;
-    entry->retention_days = record->spec.retention_days;
-    entry->state = (uint8_t)record->state;
-    entry->level = (uint8_t)record->spec.level;
-    entry->algorithm = (uint8_t)record->spec.algorithm;
-    entry->record = NULL;
-    record_destroy(record);
-}
-
-const job_record_t *job_book_at(const job_book_t *self, size_t number, job_record_t *room)
-{
-    const job_entry_t *entry = &self->items[number];
-    if (entry->record)
-        return entry->record;
-    memset(room, 0, sizeof *room);
-    fill(entry, room);
-    return room;
-}
-
-const job_record_t *job_book_look(const job_book_t *self, const char *job_id, job_record_t *room)
-{
-    const job_entry_t *entry = entry_of(self, job_id);
-    return entry ? job_book_at(self, (size_t)(entry - self->items), room) : NULL;
-}
-
-/* ---- all of them ---- */
-
-static const char *key_of(const job_entry_t *entry)
-{
-    const char *key = entry->record ? entry->record->idempotency_key : entry->idempotency_key;
-    return key ? key : "";
-}
-
-const job_record_t *job_book_find_key(const job_book_t *self, const char *idempotency_key,
-                                      job_record_t *room)
-{
-    if (!idempotency_key[0])
-        return NULL;
-    for (size_t i = self->count; i > 0; i--)
-        if (!strcmp(key_of(&self->items[i - 1]), idempotency_key))
-            return job_book_at(self, i - 1, room);
+    for (size_t i = self->count; idempotency_key[0] && i > 0; i--)
+        if (!strcmp(self->items[i - 1]->idempotency_key, idempotency_key))
+            return self->items[i - 1];
     return NULL;
 }
 
 job_record_t *job_book_add(job_book_t *self, const char *job_id)
 {
-    if (entry_of(self, job_id))
+    if (job_book_find(self, job_id))
         return NULL;
     if (self->count == self->capacity) {
         size_t capacity = self->capacity ? 2 * self->capacity : 64;
-        job_entry_t *items = realloc(self->items, capacity * sizeof *items);
+        job_record_t **items = realloc(self->items, capacity * sizeof *items);
         if (!items)
             return NULL;
         self->items = items;
@@ -168,8 +76,7 @@ job_record_t *job_book_add(job_book_t *self, const char *job_id)
     snprintf(record->job_id, sizeof record->job_id, "%s", job_id);
     size_t at = position_of(self, job_id);
     memmove(&self->items[at + 1], &self->items[at], (self->count - at) * sizeof *self->items);
-    self->items[at] = (job_entry_t){.record = record};
-    memcpy(self->items[at].job_id, record->job_id, sizeof record->job_id);
+    self->items[at] = record;
     self->count++;
     return record;
 }
@@ -177,9 +84,9 @@ job_record_t *job_book_add(job_book_t *self, const char *job_id)
 void job_book_remove(job_book_t *self, job_record_t *record)
 {
     size_t at = position_of(self, record->job_id);
-    entry_clear(&self->items[at]);
     self->count--;
     memmove(&self->items[at], &self->items[at + 1], (self->count - at) * sizeof *self->items);
+    record_destroy(record);
 }
 
 static int fill_random(uint8_t *bytes, size_t length, error_t *error)
@@ -213,8 +120,7 @@ int job_book_new_id(job_book_t *self, int64_t now_ms, char out[JOB_ID_SIZE], err
     if (code)
         return code;
     /* Strictly growing, also over a clock that was set back: ids are the order of submission. */
-    job_record_t room;
-    int64_t last_ms = self->count ? job_book_at(self, self->count - 1, &room)->submitted_ms : 0;
+    int64_t last_ms = self->count ? self->items[self->count - 1]->submitted_ms : 0;
     if (last_ms > self->last_id_ms)
         self->last_id_ms = last_ms;
     self->last_id_ms = now_ms > self->last_id_ms ? now_ms : self->last_id_ms + 1;

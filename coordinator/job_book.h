@@ -1,8 +1,7 @@
 /* job_book.h - what the shell knows of each job beside the core: the spec, the stage that is being
  * worked on, progress, times for the report.
  *
- * Of all jobs, ended ones too; but those are at rest: some hundred bytes, the ledger has the others.
- * A retry or a removal wakes one up. */
+ * Of the jobs that the core knows, and for as long: others are in the ledger alone. */
 #ifndef STAGE4_COORDINATOR_JOB_BOOK_H
 #define STAGE4_COORDINATOR_JOB_BOOK_H
 
@@ -28,7 +27,7 @@ typedef struct {
     job_state_t state;
     job_spec_t spec;
     sha256_t asked;    /* of the spec: what a job under the same key must be like */
-    char *spec_json;   /* owned; NULL for a job that has been at rest */
+    char *spec_json;   /* owned */
     char *report_json; /* owned; of the writer */
 
     stage_t stage; /* decoded, of the stage being worked on; task_count 0: none */
@@ -51,49 +50,25 @@ typedef struct {
     job_story_t story;
     uint32_t row_epoch; /* of the row that the ledger has */
     job_state_t row_state;
+    error_t row_error;
+    int retry_told;        /* the story has it, and the ledger has not */
     uint32_t row_saves;    /* of the row, under way */
     uint32_t saves;        /* of anything, under way */
     int64_t save_since_ms; /* monotonic: since when the saver has given none of them back */
     merge_work_t *merging; /* under way, borrowed; NULL none */
 } job_record_t;
 
-/* Of a job at rest that is all; what is awake has it in its record. */
 typedef struct {
-    char job_id[JOB_ID_SIZE];
-    int64_t submitted_ms;
-    int64_t changed_ms;
-    int64_t as_of_ms;
-    int32_t retention_days;
-    uint8_t state;
-    uint8_t level;
-    uint8_t algorithm;
-    sha256_t asked;
-    char *idempotency_key; /* owned; NULL: none, or in the record */
-    job_record_t *record;  /* NULL: at rest */
-} job_entry_t;
-
-typedef struct {
-    job_entry_t *items; /* by job_id, which is the order of submission */
+    job_record_t **items; /* by job_id, which is the order of submission; owned */
     size_t count;
     size_t capacity;
-    int64_t last_id_ms;
+    int64_t last_id_ms; /* of the newest id: at the start the newest job of the ledger */
 } job_book_t;
 
 void job_book_clear(job_book_t *self);
-/* The job's record; NULL when there is no such job, or it is at rest. */
-job_record_t *job_book_find(const job_book_t *self, const char *job_id);
-/* As it, of a job at rest as well: its record has what an entry has. NULL also without memory. */
-job_record_t *job_book_wake(job_book_t *self, const char *job_id);
-/* Forgets what the ledger has; the record is gone. Of ended jobs that are durable, while nothing of
- * them is under way. Without memory it stays. */
-void job_book_rest(job_book_t *self, job_record_t *record);
-/* To look at: a record, or `room` with what is known of a job at rest. */
-const job_record_t *job_book_at(const job_book_t *self, size_t number, job_record_t *room);
-/* NULL when there is no such job. */
-const job_record_t *job_book_look(const job_book_t *self, const char *job_id, job_record_t *room);
-/* The job that has this key, as job_book_look; NULL when none, or the key is "". */
-const job_record_t *job_book_find_key(const job_book_t *self, const char *idempotency_key,
-                                      job_record_t *room);
+job_record_t *job_book_find(const job_book_t *self, const char *job_id); /* NULL: none */
+/* The job that has this key; NULL when none, or the key is "". */
+job_record_t *job_book_find_key(const job_book_t *self, const char *idempotency_key);
 /* NULL when out of memory or the id is taken. */
 job_record_t *job_book_add(job_book_t *self, const char *job_id);
 void job_book_remove(job_book_t *self, job_record_t *record);

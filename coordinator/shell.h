@@ -5,10 +5,12 @@
  *   shell_actions.c  carries out what the core asks for
  *   shell_saves.c    ... and of it, what is to be saved
  *   shell_upkeep.c   what is looked after now and then: the ledger's lease, retention, old caches
+ *   shell_ledger.c   what is asked of jobs that only the ledger knows
  *   shell_again.c    jobs that go back: retried ones, and those that have lost a file
  *   shell_workers.c  the worker socket: messages become events
  *   shell_clients.c  the client socket: requests become events, or are answered at once
- *   status.c         a job, the list of jobs and the coordinator's health in words (JSON)
+ *   status.c         a job and the coordinator's health in words (JSON)
+ *   status_list.c    ... and the list of jobs
  *   job_book.c       what is known of each job beside the core
  *   job_story.c      what befell a job and was survived
  *   metrics.c        what is counted, for Prometheus
@@ -94,7 +96,9 @@ typedef struct {
     merge_thread_t *merge;
     store_thread_t *saver;
     store_thread_t *reader; /* or the saver, where there is no second ledger */
-    size_t reading;         /* questions under way */
+    size_t reading;         /* questions of clients under way */
+    uint64_t forgotten;     /* jobs that the core has forgotten until now */
+    int looking_for_expired;
     int renewing;
 
     job_book_t jobs;
@@ -130,11 +134,10 @@ void shell_merged(shell_t *self, merge_work_t *work); /* work has come back from
 void shell_save_job(shell_t *self, const core_action_t *action);
 void shell_save_stage(shell_t *self, const core_action_t *action);
 void shell_save_result(shell_t *self, const core_action_t *action);
-/* Of the job's stage and tasks, or (row_too) of the whole job; then the core hears of the ticket. */
-void shell_forget_rows(shell_t *self, const core_action_t *action, int row_too);
+/* STORE_FORGET, STORE_SETTLE or STORE_REMOVE; then the core hears of the ticket. */
+void shell_leave_rows(shell_t *self, const core_action_t *action, store_kind_t kind);
 void shell_save_stories(shell_t *self);              /* those that have grown, now and then */
 void shell_saved(shell_t *self, store_work_t *work); /* it has come back */
-void shell_row_for_save(shell_t *self, store_work_t *work); /* ... and what was read before it */
 
 void *shell_grow(void *items, size_t count, size_t *capacity,
                  size_t size); /* aborts, as the core */
@@ -148,22 +151,31 @@ int shell_input_missed(shell_t *self, const char *job_id, const sha256_t *sha256
                        const error_t *error);
 /* A worker says that an input arrived damaged: are ours sound? */
 void shell_verify_inputs(shell_t *self, const char *job_id);
-/* The record of an ended job gets back what the ledger has of it; takes the row's spec. */
-int shell_revive(job_record_t *record, ledger_job_t *row, int retried, error_t *error);
 void shell_load_again(shell_t *self, job_record_t *record);
 /* What tells two jobs under one key apart, but for as_of. */
 sha256_t shell_asked(const job_spec_t *spec);
-/* An ended job of which nothing is under way answers from the ledger: its record may go, and whoever
- * had it must look again. */
-void shell_let_rest(shell_t *self, const char *job_id);
-void shell_read_report(job_record_t *record, const char *report_json);
-
-/* What the ledger has is known to the core, which does nothing yet. */
+/* What is not settled in the ledger is known to the core, which does nothing yet. */
 int shell_recover(shell_t *self, error_t *error);
 /* ... and now it goes on. */
 void shell_recovered(shell_t *self);
+/* One row of each, into book and core: at the start, and of a job that comes back. */
+int shell_recover_job(shell_t *self, const ledger_job_t *row, error_t *error);
+void shell_recover_stage(shell_t *self, const ledger_stage_t *row);
+void shell_recover_task(shell_t *self, const task_ref_t *ref, const sha256_t *result);
 /* Reads a stage that has tasks into the record. */
 int shell_load_stage(shell_t *self, job_record_t *record, const stage_name_t *name, error_t *error);
+
+/* shell_ledger.c: questions to the ledger, answered when they come back from the reader. */
+void shell_ask(shell_t *self, store_work_t *work);
+/* ... of a client. */
+void shell_ask_for(shell_t *self, store_work_t *work, const net_peer_t *peer, uint64_t request_id);
+/* A CONTROL or EXPIRE: fed at once when the core knows the job, else when it has been read. */
+void shell_feed_or_recall(shell_t *self, const core_event_t *event);
+void shell_recalled(shell_t *self, store_work_t *work);
+/* The ledger was asked while the core still knew a job that it may be about. 1: it is asked again. */
+int shell_ask_again(shell_t *self, store_work_t *work);
+/* What a row tells of a job that nobody is at work on; job_spec_clear() of its spec is the caller's. */
+int shell_record_of_row(const ledger_job_t *row, job_record_t *out, error_t *error);
 
 /* shell_upkeep.c */
 /* Becomes the ledger's owner; waits for the lease of another to end unless that is renewed. */
@@ -172,6 +184,9 @@ void shell_look_after(shell_t *self);
 void shell_renewed(shell_t *self, const store_work_t *work);
 /* Did a save tell that we are the owner no more? */
 void shell_notice_fence(shell_t *self, const error_t *error);
+void shell_expired(shell_t *self, const store_work_t *work); /* those that were asked for */
+/* As ledger_job_t has it, for a job that ended at that time. */
+int64_t shell_own_expiry_ms(const job_spec_t *spec, int64_t ended_ms);
 /* When the job is removed, wall clock ms; 0: never, or not ended yet. */
 int64_t shell_expires_ms(const shell_t *self, const job_record_t *record);
 
@@ -182,7 +197,7 @@ int shell_tell_worker(shell_t *self, uint32_t handle, const worker_message_t *me
                       const void *payload, size_t length);
 
 void shell_read_clients(shell_t *self);
-void shell_read(shell_t *self, store_work_t *work); /* a question has come back from the reader */
+void shell_read(shell_t *self, store_work_t **work); /* a client's question has come back */
 void shell_answer(shell_t *self, uint64_t request, const char *job_id, const error_t *error);
 
 #endif

@@ -51,7 +51,7 @@ void shell_feed(shell_t *self, const core_event_t *event)
 
 static job_record_t *record_of(shell_t *self, const core_action_t *action)
 {
-    return job_book_wake(&self->jobs, action->job_id);
+    return job_book_find(&self->jobs, action->job_id);
 }
 
 static void done(shell_t *self, const core_action_t *action, const error_t *error)
@@ -59,14 +59,6 @@ static void done(shell_t *self, const core_action_t *action, const error_t *erro
     core_event_t event = {.kind = CORE_EVENT_DONE, .ticket = action->ticket, .error = *error};
     memcpy(event.job_id, action->job_id, sizeof event.job_id);
     shell_later(self, &event);
-}
-
-void shell_let_rest(shell_t *self, const char *job_id)
-{
-    job_record_t *record = job_book_find(&self->jobs, job_id);
-    if (record && job_state_ended(record->state) && record->state != JOB_REMOVING &&
-        record->durable && record->row_state == record->state && !record->merging && !record->saves)
-        job_book_rest(&self->jobs, record);
 }
 
 void shell_log_task(shell_t *self, const char *event, const core_action_t *action)
@@ -284,11 +276,13 @@ static void name_broken(job_record_t *record, const merge_work_t *work, core_eve
 static int leave_rows(shell_t *self, const merge_work_t *work)
 {
     core_action_t action = {.ticket = work->ticket};
-    int purged = work->kind == MERGE_PURGE && !work->keep_spool;
-    if (work->error.code || (!purged && work->kind != MERGE_REMOVE))
+    if (work->error.code || (work->kind != MERGE_PURGE && work->kind != MERGE_REMOVE))
         return 0;
     memcpy(action.job_id, work->job_id, sizeof action.job_id);
-    shell_forget_rows(self, &action, work->kind == MERGE_REMOVE);
+    shell_leave_rows(self, &action,
+                     work->kind == MERGE_REMOVE ? STORE_REMOVE
+                     : work->keep_spool         ? STORE_SETTLE
+                                                : STORE_FORGET);
     return 1;
 }
 
@@ -332,7 +326,6 @@ void shell_merged(shell_t *self, merge_work_t *work)
     merge_work_destroy(&work);
     if (!left)
         shell_feed(self, &event);
-    shell_let_rest(self, event.job_id);
 }
 
 /* ---- and the rest ---- */
@@ -355,13 +348,22 @@ static void act_changed(shell_t *self, const core_action_t *action)
         metrics_job_ended(&self->metrics, &record->spec, action->state,
                           (double)(record->changed_ms - record->submitted_ms) / 1000.0);
     record->state = action->state;
-    if (action->state == JOB_RUNNING)
+    if (job_state_ended(action->state)) /* nothing of it is computed; a retry reads it again */
+        job_record_set_stage(record, NULL, 0, 0, NULL);
+    else if (action->state == JOB_RUNNING)
         job_record_phase(record, record->stage_phase, clock_monotonic_ms());
     else if (action->state == JOB_QUEUED)
         shell_load_again(self, record);
     else if (action->state == JOB_PAUSED)
         job_record_phase(record, NULL, clock_monotonic_ms());
-    shell_let_rest(self, action->job_id);
+}
+
+static void act_forgotten(shell_t *self, const core_action_t *action)
+{
+    job_record_t *record = record_of(self, action);
+    self->forgotten++;
+    if (record)
+        job_book_remove(&self->jobs, record);
 }
 
 void shell_perform(shell_t *self, const core_action_t *action)
@@ -383,6 +385,7 @@ void shell_perform(shell_t *self, const core_action_t *action)
         [CORE_ACTION_PURGE] = act_purge,
         [CORE_ACTION_REMOVE] = act_remove,
         [CORE_ACTION_CHANGED] = act_changed,
+        [CORE_ACTION_FORGOTTEN] = act_forgotten,
     };
     PERFORM[action->kind](self, action);
 }

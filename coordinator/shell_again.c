@@ -90,27 +90,6 @@ void shell_verify_inputs(shell_t *self, const char *job_id)
 
 /* ---- retry ---- */
 
-int shell_revive(job_record_t *record, ledger_job_t *row, int retried, error_t *error)
-{
-    if (!row->spec_json)
-        return error_set(error, ERR_INTERNAL, "job %s has no spec in the ledger", record->job_id);
-    job_spec_clear(&record->spec);
-    int code = job_spec_from_json(row->spec_json, strlen(row->spec_json), &record->spec, error);
-    if (code)
-        return code;
-    free(record->spec_json);
-    record->spec_json = row->spec_json;
-    row->spec_json = NULL;
-    record->row_epoch = row->epoch;
-    record->row_state = row->state;
-    shell_read_report(record, row->report_json);
-    if (retried)
-        job_story_add(&record->story, clock_wall_ms(), "retried",
-                      "the job was %s, and was retried%s%s", job_state_name(row->state),
-                      row->error.code ? ": " : "", row->error.message);
-    return OK;
-}
-
 /* The stage that a retried job stands at. */
 void shell_load_again(shell_t *self, job_record_t *record)
 {

@@ -53,15 +53,6 @@ static int take_waiting(shell_t *self, uint64_t id, waiting_client_t *out)
 
 /* ---- a job's status ---- */
 
-static void ask_reader(shell_t *self, store_work_t *work, const net_peer_t *peer,
-                       uint64_t request_id)
-{
-    work->peer = *peer;
-    work->request_id = request_id;
-    self->reading++;
-    store_thread_ask(self->reader, work);
-}
-
 static void reply_status(shell_t *self, const char *job_id, const ledger_job_t *row,
                          const net_peer_t *peer, uint64_t request_id)
 {
@@ -72,14 +63,14 @@ static void reply_status(shell_t *self, const char *job_id, const ledger_job_t *
     free(body);
 }
 
-/* At once, unless the job has ended: then the ledger is asked. */
+/* At once while the job is at work or waits; of all others the ledger is asked. */
 static void answer_status(shell_t *self, const char *job_id, const net_peer_t *peer,
                           uint64_t request_id)
 {
-    if (status_is_kept(self, job_id))
-        ask_reader(self, store_work_new(STORE_READ_JOB, job_id), peer, request_id);
-    else
+    if (status_is_live(self, job_id))
         reply_status(self, job_id, NULL, peer, request_id);
+    else
+        shell_ask_for(self, store_work_new(STORE_READ_JOB, job_id), peer, request_id);
 }
 
 static metrics_now_t now_of(const shell_t *self, const store_work_t *work)
@@ -109,21 +100,6 @@ static void reply_health(shell_t *self, const store_work_t *work)
         status_info(self, &work->error, &work->results_error, &body, &error);
     reply(self, &work->peer, work->request_id, body, &error);
     free(body);
-}
-
-void shell_read(shell_t *self, store_work_t *work)
-{
-    if (work->for_save) {
-        shell_row_for_save(self, work);
-        return;
-    }
-    self->reading--;
-    if (work->kind == STORE_PING)
-        reply_health(self, work);
-    else if (work->error.code)
-        reply(self, &work->peer, work->request_id, NULL, &work->error);
-    else
-        reply_status(self, work->action.job_id, &work->row, &work->peer, work->request_id);
 }
 
 void shell_answer(shell_t *self, uint64_t request, const char *job_id, const error_t *error)
@@ -163,9 +139,9 @@ static int same_job(const job_spec_t *asked, const job_record_t *kept)
            (asked->as_of_ms == TIME_NONE || asked->as_of_ms == kept->spec.as_of_ms);
 }
 
-/* A key that is known: the job that has it is the answer, or why it is none. 1: it was given. */
-static int answer_by_key(shell_t *self, const net_peer_t *peer, const client_request_t *request,
-                         const job_spec_t *spec, const job_record_t *record, error_t *error)
+/* A key that is known: the job that has it is the answer, or why it is none. */
+static void answer_by_key(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                          const job_spec_t *spec, const job_record_t *record, error_t *error)
 {
     if (!record->durable)
         error_set(error, ERR_UNAVAILABLE,
@@ -176,7 +152,6 @@ static int answer_by_key(shell_t *self, const net_peer_t *peer, const client_req
                     record->job_id);
     else
         answer_status(self, record->job_id, peer, request->request_id);
-    return !error->code;
 }
 
 /* The record takes the spec over. */
@@ -224,26 +199,122 @@ static void submit(shell_t *self, const net_peer_t *peer, const client_request_t
     shell_feed(self, &event);
 }
 
-/* 1 when the answer was given, or comes later from the core: as all of these. */
+static void submit_new(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                       job_spec_t *spec, error_t *error)
+{
+    job_record_t *record = NULL;
+    if (!new_record(self, request, spec, &record, error))
+        submit(self, peer, request, record);
+}
+
+/* The ledger knows no job of this key, or this one; what came with the same key meanwhile is in the
+ * book. A row of a job that nobody knows is of one that was refused: its save will say so again. */
+static void answer_submit(shell_t *self, store_work_t *work)
+{
+    client_request_t asked = {.request_id = work->request_id, .verb = VERB_SUBMIT};
+    job_spec_t spec;
+    job_record_t kept = {.durable = 0};
+    error_t error = ERROR_INIT;
+    int found = !work->error.code &&
+                (job_state_ended(work->row.state) || core_knows(self->core, work->row.job_id));
+    memcpy(asked.idempotency_key, work->row.idempotency_key, sizeof asked.idempotency_key);
+    if (work->error.code && work->error.code != ERR_NOT_FOUND) {
+        reply(self, &work->peer, work->request_id, NULL, &work->error);
+        return;
+    }
+    int code = job_spec_from_json(work->body, work->body_length, &spec, &error);
+    const job_record_t *living = job_book_find_key(&self->jobs, asked.idempotency_key);
+    if (!code && living)
+        answer_by_key(self, &work->peer, &asked, &spec, living, &error);
+    else if (!code && found && !shell_record_of_row(&work->row, &kept, &error))
+        answer_by_key(self, &work->peer, &asked, &spec, &kept, &error);
+    else if (!code && !found)
+        submit_new(self, &work->peer, &asked, &spec, &error);
+    if (error.code)
+        reply(self, &work->peer, work->request_id, NULL, &error);
+    job_spec_clear(&kept.spec);
+    job_spec_clear(&spec);
+}
+
+/* A key that no living job has may be one of the ledger's. */
+static void ask_for_key(shell_t *self, const net_peer_t *peer, const client_request_t *request,
+                        error_t *error)
+{
+    char *body = strndup(request->body, request->body_length);
+    if (!body) {
+        error_set(error, ERR_MEMORY, "no memory for another job");
+        return;
+    }
+    store_work_t *work = store_work_new(STORE_FIND, "");
+    memcpy(work->row.idempotency_key, request->idempotency_key, sizeof work->row.idempotency_key);
+    work->body_length = request->body_length;
+    work->body = body;
+    shell_ask_for(self, work, peer, request->request_id);
+}
+
+/* 1 when the answer was given, or comes later from reader or core: as all of these. */
 static int on_submit(shell_t *self, const net_peer_t *peer, const client_request_t *request,
                      char **body, error_t *error)
 {
     job_spec_t spec;
-    job_record_t *record = NULL;
-    int given = 0;
     (void)body;
     if (job_spec_from_json(request->body ? request->body : "", request->body_length, &spec, error))
         return 0;
-    job_record_t room;
-    const job_record_t *known = job_book_find_key(&self->jobs, request->idempotency_key, &room);
+    const job_record_t *known = job_book_find_key(&self->jobs, request->idempotency_key);
     if (known)
-        given = answer_by_key(self, peer, request, &spec, known, error);
+        answer_by_key(self, peer, request, &spec, known, error);
+    else if (request->idempotency_key[0])
+        ask_for_key(self, peer, request, error);
     else
-        new_record(self, request, &spec, &record, error);
+        submit_new(self, peer, request, &spec, error);
     job_spec_clear(&spec);
-    if (record)
-        submit(self, peer, request, record);
-    return given || record;
+    return !error->code;
+}
+
+/* ---- questions that come back ---- */
+
+static void reply_list(shell_t *self, const store_work_t *work)
+{
+    char *body = NULL;
+    error_t error = work->error;
+    if (!error.code)
+        status_list_page(self, work, &body, &error);
+    reply(self, &work->peer, work->request_id, body, &error);
+    free(body);
+}
+
+/* It may have ended, and been forgotten, after it was read. */
+static int is_out_of_date(const shell_t *self, const store_work_t *work)
+{
+    int gone = 0;
+    if (work->error.code)
+        return 0;
+    if (work->row.job_id[0])
+        gone = !job_state_ended(work->row.state) && !core_knows(self->core, work->row.job_id);
+    for (size_t i = 0; !gone && i < work->page_count; i++)
+        gone =
+            !job_state_ended(work->page[i].state) && !core_knows(self->core, work->page[i].job_id);
+    return gone;
+}
+
+void shell_read(shell_t *self, store_work_t **out)
+{
+    store_work_t *work = *out;
+    if (is_out_of_date(self, work) && shell_ask_again(self, work)) {
+        *out = NULL;
+        return;
+    }
+    self->reading--;
+    if (work->kind == STORE_PING)
+        reply_health(self, work);
+    else if (work->kind == STORE_LIST)
+        reply_list(self, work);
+    else if (work->kind == STORE_FIND)
+        answer_submit(self, work);
+    else if (work->error.code)
+        reply(self, &work->peer, work->request_id, NULL, &work->error);
+    else
+        reply_status(self, work->action.job_id, &work->row, &work->peer, work->request_id);
 }
 
 /* ---- the other verbs ---- */
@@ -259,7 +330,7 @@ static int on_control(shell_t *self, const net_peer_t *peer, const client_reques
     memcpy(event.job_id, request->job_id, sizeof event.job_id);
     log_event(self->log, LOG_INFO, "job_control", LOG_TEXT("job_id", request->job_id),
               LOG_TEXT("verb", client_verb_name(request->verb)));
-    shell_feed(self, &event);
+    shell_feed_or_recall(self, &event);
     return 1;
 }
 
@@ -275,8 +346,16 @@ static int on_status(shell_t *self, const net_peer_t *peer, const client_request
 static int on_list(shell_t *self, const net_peer_t *peer, const client_request_t *request,
                    char **body, error_t *error)
 {
-    (void)peer;
-    status_list(self, request->body, request->body_length, body, error);
+    store_work_t *work = store_work_new(STORE_LIST, "");
+    int code = status_list_read(request->body, request->body_length, work, error);
+    int later = !code && (work->query.state < 0 || job_state_ended((job_state_t)work->query.state));
+    if (later) {
+        shell_ask_for(self, work, peer, request->request_id);
+        return 1;
+    }
+    if (!code)
+        status_list_page(self, work, body, error);
+    store_work_destroy(&work);
     return 0;
 }
 
@@ -287,7 +366,7 @@ static int on_health(shell_t *self, const net_peer_t *peer, const client_request
     (void)body;
     (void)error;
     work->verb = request->verb;
-    ask_reader(self, work, peer, request->request_id);
+    shell_ask_for(self, work, peer, request->request_id);
     return 1;
 }
 

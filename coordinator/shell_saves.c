@@ -84,6 +84,16 @@ static void refuse(shell_t *self, const core_action_t *action, int code, const c
     shell_later(self, &event);
 }
 
+static void tell_retried(job_record_t *record)
+{
+    if (!record->durable || !job_state_ended(record->row_state) || record->retry_told)
+        return;
+    record->retry_told = 1;
+    job_story_add(&record->story, clock_wall_ms(), "retried", "the job was %s, and was retried%s%s",
+                  job_state_name(record->row_state), record->row_error.code ? ": " : "",
+                  record->row_error.message);
+}
+
 static void save_job(shell_t *self, job_record_t *record, const core_action_t *action)
 {
     char *spec_json = record->durable ? NULL : strdup(record->spec_json);
@@ -97,44 +107,22 @@ static void save_job(shell_t *self, job_record_t *record, const core_action_t *a
     work->row.error = action->error;
     work->row.changed_ms = clock_wall_ms();
     work->row.spec_json = spec_json;
-    if (job_state_ended(action->state))
+    work->row.settled = action->settled;
+    if (job_state_ended(action->state)) {
+        work->row.expires_ms = shell_own_expiry_ms(&record->spec, work->row.changed_ms);
         job_record_phase(record, NULL, clock_monotonic_ms());
+    } else
+        tell_retried(record);
     save_row(self, record, work);
-}
-
-/* An ended job's texts are in the ledger alone, and its report is about to be written anew. */
-static void read_first(shell_t *self, const core_action_t *action)
-{
-    store_work_t *work = work_for(STORE_READ_JOB, action);
-    work->for_save = 1;
-    store_thread_ask(self->reader, work);
 }
 
 void shell_save_job(shell_t *self, const core_action_t *action)
 {
-    job_record_t *record = job_book_wake(&self->jobs, action->job_id);
-    if (!record)
-        refuse(self, action, ERR_INTERNAL, "the job to be saved has no record");
-    else if (record->spec_json)
+    job_record_t *record = job_book_find(&self->jobs, action->job_id);
+    if (record)
         save_job(self, record, action);
     else
-        read_first(self, action);
-}
-
-/* What the ledger has of an ended job is there again: now its row can be saved. */
-void shell_row_for_save(shell_t *self, store_work_t *work)
-{
-    job_record_t *record = job_book_wake(&self->jobs, work->action.job_id);
-    if (!work->error.code && record)
-        shell_revive(record, &work->row, work->action.state != JOB_REMOVING, &work->error);
-    if (!record)
-        refuse(self, &work->action, ERR_INTERNAL, "the job to be saved has no record");
-    else if (work->error.code)
-        refuse(self, &work->action, work->error.code, work->error.message);
-    else
-        save_job(self, record, &work->action);
-    shell_notice_fence(self, &work->error);
-    shell_feed_later(self);
+        refuse(self, action, ERR_INTERNAL, "the job to be saved has no record");
 }
 
 static void job_saved(shell_t *self, job_record_t *record, store_work_t *work)
@@ -152,6 +140,8 @@ static void job_saved(shell_t *self, job_record_t *record, store_work_t *work)
         record->changed_ms = work->row.changed_ms;
         record->row_epoch = work->row.epoch;
         record->row_state = work->row.state;
+        record->row_error = work->row.error;
+        record->retry_told = 0;
     }
     core_event_t event = done_event(work);
     log_failure(self, "save_failed", work);
@@ -175,9 +165,9 @@ void shell_save_stories(shell_t *self)
 {
     int64_t now_ms = clock_wall_ms();
     for (size_t i = 0; i < self->jobs.count; i++) {
-        job_record_t *record = self->jobs.items[i].record;
-        job_story_t *story = record ? &record->story : NULL;
-        if (story && story->dirty && record->durable && !record->row_saves &&
+        job_record_t *record = self->jobs.items[i];
+        const job_story_t *story = &record->story;
+        if (story->dirty && record->durable && !record->row_saves &&
             !job_state_ended(record->row_state) && !story->trouble[STORE_LEDGER].since_ms &&
             now_ms - story->saved_ms >= STORY_SAVE_MS)
             save_story(self, record, now_ms);
@@ -275,9 +265,9 @@ static void result_saved(shell_t *self, job_record_t *record, store_work_t *work
 
 /* ---- the end of a job: its files are gone, now the rows that name them ---- */
 
-void shell_forget_rows(shell_t *self, const core_action_t *action, int row_too)
+void shell_leave_rows(shell_t *self, const core_action_t *action, store_kind_t kind)
 {
-    save(self, work_for(row_too ? STORE_REMOVE : STORE_FORGET, action));
+    save(self, work_for(kind, action));
 }
 
 static void rows_forgotten(shell_t *self, job_record_t *record, store_work_t *work)
@@ -291,12 +281,11 @@ static void rows_forgotten(shell_t *self, job_record_t *record, store_work_t *wo
 static void row_removed(shell_t *self, job_record_t *record, store_work_t *work)
 {
     core_event_t event = done_event(work);
+    (void)record;
     log_failure(self, "removal_failed", work);
     if (!event.error.code)
         log_event(self->log, LOG_INFO, "job_removed", LOG_TEXT("job_id", event.job_id));
     shell_feed(self, &event);
-    if (!event.error.code && record)
-        job_book_remove(&self->jobs, record);
 }
 
 /* ---- */
@@ -306,10 +295,9 @@ void shell_saved(shell_t *self, store_work_t *work)
     static void (*const SAVED[])(shell_t *, job_record_t *, store_work_t *) = {
         [STORE_SAVE_JOB] = job_saved,       [STORE_SAVE_STAGE] = stage_saved,
         [STORE_SAVE_RESULT] = result_saved, [STORE_FORGET] = rows_forgotten,
-        [STORE_REMOVE] = row_removed,
+        [STORE_SETTLE] = rows_forgotten,    [STORE_REMOVE] = row_removed,
     };
     job_record_t *record = job_book_find(&self->jobs, work->action.job_id);
     note_saved(self, record, work);
     SAVED[work->kind](self, record, work);
-    shell_let_rest(self, work->action.job_id);
 }

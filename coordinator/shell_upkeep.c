@@ -16,6 +16,7 @@
 #define RENEW_MS 1000
 #define CLAIM_AGAIN_MS 250
 #define SWEEP_MS 60000
+#define SWEEP_SOON_MS 1000
 #define RETENTION_DAYS 90
 #define DAY_MS INT64_C(86400000)
 
@@ -102,31 +103,75 @@ void shell_renewed(shell_t *self, const store_work_t *work)
 
 /* ---- retention ---- */
 
+static int32_t days_unless_asked(const shell_t *self)
+{
+    return self->options->retention_days < 0 ? RETENTION_DAYS : self->options->retention_days;
+}
+
+int64_t shell_own_expiry_ms(const job_spec_t *spec, int64_t ended_ms)
+{
+    if (spec->retention_days < 0)
+        return 0;
+    return spec->retention_days ? ended_ms + spec->retention_days * DAY_MS : INT64_MAX;
+}
+
 int64_t shell_expires_ms(const shell_t *self, const job_record_t *record)
 {
     int32_t days = record->spec.retention_days;
     if (days < 0)
-        days = self->options->retention_days;
-    if (days < 0)
-        days = RETENTION_DAYS;
+        days = days_unless_asked(self);
     if (!days || !record->durable || !job_state_ended(record->state))
         return 0;
     return record->changed_ms + days * DAY_MS;
 }
 
+static core_event_t expiry_of(const char *job_id)
+{
+    core_event_t event = {.kind = CORE_EVENT_EXPIRE};
+    snprintf(event.job_id, sizeof event.job_id, "%s", job_id);
+    return event;
+}
+
+/* Those that the core knows: removals that have failed, and ended jobs whose purge has. */
+static size_t sweep_known(shell_t *self, int64_t now_ms)
+{
+    size_t removing = 0;
+    for (size_t i = 0; i < self->jobs.count; i++) {
+        const job_record_t *record = self->jobs.items[i];
+        int64_t expires_ms = shell_expires_ms(self, record);
+        removing += record->state == JOB_REMOVING;
+        if (record->state != JOB_REMOVING && (!expires_ms || now_ms < expires_ms))
+            continue;
+        core_event_t event = expiry_of(record->job_id);
+        shell_feed(self, &event); /* the record goes later, when the merge thread is done */
+    }
+    return removing;
+}
+
 static void sweep_jobs(shell_t *self)
 {
     int64_t now_ms = clock_wall_ms();
-    for (size_t i = 0; i < self->jobs.count; i++) {
-        job_record_t room;
-        const job_record_t *record = job_book_at(&self->jobs, i, &room);
-        int64_t expires_ms = shell_expires_ms(self, record);
-        if (record->state != JOB_REMOVING && (!expires_ms || now_ms < expires_ms))
-            continue;
-        core_event_t event = {.kind = CORE_EVENT_EXPIRE};
-        memcpy(event.job_id, record->job_id, sizeof event.job_id);
-        shell_feed(self, &event); /* the record goes later, when the merge thread is done */
+    int32_t days = days_unless_asked(self);
+    if (sweep_known(self, now_ms) >= LEDGER_IDS || self->looking_for_expired)
+        return;
+    store_work_t *work = store_work_new(STORE_EXPIRED, "");
+    work->now_ms = now_ms;
+    work->unchanged_since_ms = days ? now_ms - days * DAY_MS : INT64_MIN;
+    self->looking_for_expired = 1;
+    shell_ask(self, work);
+}
+
+/* There are more than were asked for: the next look comes soon. */
+void shell_expired(shell_t *self, const store_work_t *work)
+{
+    size_t count = work->error.code ? 0 : work->ids->count;
+    self->looking_for_expired = 0;
+    for (size_t i = 0; i < count; i++) {
+        core_event_t event = expiry_of(work->ids->items[i]);
+        shell_feed_or_recall(self, &event);
     }
+    if (count == LEDGER_IDS)
+        self->swept_ms = clock_monotonic_ms() - SWEEP_MS + SWEEP_SOON_MS;
 }
 
 static void sweep(shell_t *self, int64_t now_ms)

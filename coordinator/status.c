@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_LIMIT_DEFAULT 50
-#define LIST_LIMIT 1000
-#define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15)) /* 0.972, not 0.97199999999999998 */
-
 /* Where a kind of stage lies in the whole of a job, as a rough share of the time: for the one bar
  * that a person looks at. Stages of a kind that repeats share its span, each half of what is left.
  */
@@ -59,7 +55,7 @@ static json_t *parsed(const char *text)
 
 static int finish(json_t *object, char **json, error_t *error)
 {
-    *json = json_dumps(object, DUMP);
+    *json = json_dumps(object, STATUS_DUMP);
     json_decref(object);
     return *json ? OK : error_set(error, ERR_MEMORY, "no memory for an answer");
 }
@@ -240,44 +236,52 @@ static void add_counts_of(json_t *object, const json_t *report)
     }
 }
 
-static int status_ended(shell_t *shell, const job_record_t *record, const ledger_job_t *row,
-                        char **json, error_t *error)
+static int status_ended(shell_t *shell, const ledger_job_t *row, char **json, error_t *error)
 {
-    json_t *object = json_object();
     core_job_view_t view = {.state = row->state};
-    core_job(shell->core, record->job_id, &view);
-    add_identity(object, shell, record, row->state);
-    add_progress(object, record);
-    add_view(object, shell, record, &view);
-    set(object, "changed_at", time_text(row->changed_ms));
+    job_record_t record;
+    int code = shell_record_of_row(row, &record, error);
+    if (code)
+        return code;
+    json_t *object = json_object();
+    core_job(shell->core, row->job_id, &view);
+    add_identity(object, shell, &record, row->state);
+    add_progress(object, &record);
+    add_view(object, shell, &record, &view);
     set(object, "waiting_for", json_null());
     set(object, "error", error_object(&row->error));
     json_t *report = parsed(row->report_json);
     add_counts_of(object, report);
     set(object, "report", report);
     set(object, "spec", parsed(row->spec_json));
+    job_spec_clear(&record.spec);
     return finish(object, json, error);
 }
 
-int status_is_kept(const shell_t *shell, const char *job_id)
+int status_is_live(const shell_t *shell, const char *job_id)
 {
     core_job_view_t view;
-    job_record_t room;
-    return job_book_look(&shell->jobs, job_id, &room) && core_job(shell->core, job_id, &view) &&
-           job_state_ended(view.state);
+    return job_book_find(&shell->jobs, job_id) && core_job(shell->core, job_id, &view) &&
+           !job_state_ended(view.state);
 }
 
 int status_job(shell_t *shell, const char *job_id, const ledger_job_t *row, char **json,
                error_t *error)
 {
     core_job_view_t view;
-    job_record_t room;
-    const job_record_t *record = job_book_look(&shell->jobs, job_id, &room);
-    if (!record || !core_job(shell->core, job_id, &view))
-        return error_field(error, ERR_NOT_FOUND, "job_id", "there is no job %s", job_id);
-    if (row && job_state_ended(view.state))
-        return status_ended(shell, record, row, json, error);
-    return status_live(shell, record, &view, json, error);
+    if (status_is_live(shell, job_id) && core_job(shell->core, job_id, &view))
+        return status_live(shell, job_book_find(&shell->jobs, job_id), &view, json, error);
+    if (row && job_state_ended(row->state))
+        return status_ended(shell, row, json, error);
+    return error_field(error, ERR_NOT_FOUND, "job_id", "there is no job %s", job_id);
+}
+
+json_t *status_entry(const shell_t *shell, const job_record_t *record, job_state_t state)
+{
+    json_t *object = json_object();
+    add_identity(object, shell, record, state);
+    set(object, "progress", json_real(overall(record, work_done(record))));
+    return object;
 }
 
 /* ---- the report ---- */
@@ -330,118 +334,9 @@ char *status_report(shell_t *shell, const job_record_t *record, job_state_t stat
     set(report, "recovered", json_integer(record->recovered));
     set(report, "faults", job_story_list(&record->story));
     set(report, "faults_left_out", json_integer(record->story.left_out));
-    char *text = json_dumps(report, DUMP);
+    char *text = json_dumps(report, STATUS_DUMP);
     json_decref(report);
     return text;
-}
-
-/* ---- the list ---- */
-
-typedef struct {
-    int state; /* -1: any */
-    json_int_t limit;
-    char cursor[JOB_ID_SIZE]; /* "": from the newest */
-} list_query_t;
-
-static int wrong(error_t *error, const char *field, const char *right)
-{
-    return error_field(error, ERR_USAGE, field, "%s must be %s", field, right);
-}
-
-/* As job_book_new_id makes them: a cursor is the last id of a page. */
-static int is_job_id(const char *text)
-{
-    return strlen(text) == 30 && !strncmp(text, "job_", 4) &&
-           strspn(text + 4, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == 26;
-}
-
-static int read_member(list_query_t *query, const char *key, json_t *value, error_t *error)
-{
-    job_state_t state;
-    if (!strcmp(key, "state")) {
-        if (!json_is_string(value) || !job_state_parse(json_string_value(value), &state))
-            return wrong(error, "state", "a job's state, such as \"running\"");
-        query->state = (int)state;
-    } else if (!strcmp(key, "limit")) {
-        query->limit = json_integer_value(value);
-        if (query->limit < 1 || query->limit > LIST_LIMIT)
-            return wrong(error, "limit", "a number from 1 to 1000");
-    } else if (!strcmp(key, "cursor")) {
-        if (!json_is_string(value) || !is_job_id(json_string_value(value)))
-            return wrong(error, "cursor", "what the page before gave as next_cursor");
-        snprintf(query->cursor, sizeof query->cursor, "%s", json_string_value(value));
-    } else {
-        return error_field(error, ERR_USAGE, key, "%.60s is not known; state, limit and cursor are",
-                           key);
-    }
-    return OK;
-}
-
-static int read_query(const char *body, size_t length, list_query_t *query, error_t *error)
-{
-    const char *key;
-    json_t *value;
-    int code = OK;
-    *query = (list_query_t){.state = -1, .limit = LIST_LIMIT_DEFAULT};
-    if (!body || !length)
-        return OK;
-    json_t *object = json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(object))
-        code = error_field(error, ERR_USAGE, "body", "the body must be a JSON object");
-    else
-        json_object_foreach(object, key, value)
-        {
-            if (!json_is_null(value) && (code = read_member(query, key, value, error)))
-                break;
-        }
-    json_decref(object);
-    return code;
-}
-
-static json_t *list_entry(const shell_t *shell, const job_record_t *record)
-{
-    json_t *object = json_object();
-    add_identity(object, shell, record, record->state);
-    set(object, "progress", json_real(overall(record, work_done(record))));
-    return object;
-}
-
-/* 1 when the core tells of it (the ledger has it), and the state is the one asked for. */
-static int is_listed(const shell_t *shell, const job_record_t *record, const list_query_t *query)
-{
-    core_job_view_t view;
-    return core_job(shell->core, record->job_id, &view) &&
-           (query->state < 0 || (int)view.state == query->state);
-}
-
-int status_list(shell_t *shell, const char *body, size_t length, char **json, error_t *error)
-{
-    list_query_t query;
-    int code = read_query(body, length, &query, error);
-    if (code)
-        return code;
-    json_t *jobs = json_array();
-    const char *next = NULL;
-    json_int_t total = 0;
-    for (size_t i = shell->jobs.count; i > 0; i--) {
-        job_record_t room;
-        const job_record_t *record = job_book_at(&shell->jobs, i - 1, &room);
-        if (!is_listed(shell, record, &query))
-            continue;
-        total++;
-        if (query.cursor[0] && strcmp(record->job_id, query.cursor) >= 0)
-            continue;
-        if ((json_int_t)json_array_size(jobs) < query.limit)
-            json_array_append_new(jobs, list_entry(shell, record));
-        else if (!next)
-            next = json_string_value(
-                json_object_get(json_array_get(jobs, json_array_size(jobs) - 1), "job_id"));
-    }
-    json_t *object = json_object();
-    set(object, "next_cursor", next ? json_string(next) : json_null());
-    set(object, "jobs", jobs);
-    set(object, "total", json_integer(total));
-    return finish(object, json, error);
 }
 
 /* ---- the coordinator ---- */

@@ -45,6 +45,12 @@ void store_work_destroy(store_work_t **self)
     ledger_job_clear(&(*self)->row);
     stage_clear(&(*self)->stage);
     free((*self)->found);
+    for (size_t i = 0; i < (*self)->page_count; i++)
+        ledger_job_clear(&(*self)->page[i]);
+    free((*self)->page);
+    free((*self)->tasks);
+    free((*self)->ids);
+    free((*self)->body);
     free(*self);
     *self = NULL;
 }
@@ -154,6 +160,9 @@ static int change_of(const store_work_t *work, ledger_stage_t *stage, ledger_cha
     case STORE_FORGET:
         *out = ledger_change_forget(work->action.job_id);
         break;
+    case STORE_SETTLE:
+        *out = ledger_change_settle(work->action.job_id);
+        break;
     default:
         *out = ledger_change_remove(work->action.job_id);
     }
@@ -175,18 +184,109 @@ static void change_ledger(store_thread_t *self, const group_t *group)
         of[i]->error = changes[i].error;
 }
 
-/* What is no change: a lease, or a question. */
+/* ---- what is no change ---- */
+
+static void renew(store_thread_t *self, store_work_t *work)
+{
+    self->ledger->verbs->renew(self->ledger, &work->error);
+}
+
+static void read_job(store_thread_t *self, store_work_t *work)
+{
+    self->ledger->verbs->job(self->ledger, work->action.job_id, &work->row, &work->error);
+}
+
+static void find(store_thread_t *self, store_work_t *work)
+{
+    char key[sizeof work->row.idempotency_key];
+    memcpy(key, work->row.idempotency_key, sizeof key);
+    self->ledger->verbs->find(self->ledger, key, &work->row, &work->error);
+}
+
+/* The row's texts become ours: it is the walk's own copy. */
+static void move_job(ledger_job_t *to, const ledger_job_t *from)
+{
+    *to = *from;
+    to->spec_json = from->spec_json ? strdup(from->spec_json) : NULL;
+    to->report_json = from->report_json ? strdup(from->report_json) : NULL;
+    if ((from->spec_json && !to->spec_json) || (from->report_json && !to->report_json))
+        give_up("out of memory");
+}
+
+static int take_listed(void *context, const ledger_job_t *row)
+{
+    store_work_t *work = context;
+    if (work->page_count < work->query.limit)
+        move_job(&work->page[work->page_count++], row);
+    return OK;
+}
+
+static void list(store_thread_t *self, store_work_t *work)
+{
+    work->page = calloc(work->query.limit, sizeof *work->page);
+    if (!work->page)
+        give_up("out of memory");
+    work->query.before = work->cursor;
+    self->ledger->verbs->list(self->ledger, &work->query, take_listed, work, &work->error);
+}
+
+static int take_job(void *context, const ledger_job_t *row)
+{
+    store_work_t *work = context;
+    move_job(&work->row, row);
+    return OK;
+}
+
+static int take_stage(void *context, const ledger_stage_t *row)
+{
+    store_work_t *work = context;
+    work->stage_row = *row;
+    return OK;
+}
+
+static int take_task(void *context, const task_ref_t *ref, const sha256_t *result)
+{
+    store_work_t *work = context;
+    if (work->task_count == work->task_capacity) {
+        work->task_capacity = work->task_capacity ? 2 * work->task_capacity : 64;
+        work->tasks = realloc(work->tasks, work->task_capacity * sizeof *work->tasks);
+        if (!work->tasks)
+            give_up("out of memory");
+    }
+    work->tasks[work->task_count++] = (task_row_t){*ref, *result};
+    return OK;
+}
+
+static void recall(store_thread_t *self, store_work_t *work)
+{
+    self->ledger->verbs->load(self->ledger, work->action.job_id, take_job, take_stage, take_task,
+                              work, &work->error);
+}
+
+static void look_for_expired(store_thread_t *self, store_work_t *work)
+{
+    work->ids = calloc(1, sizeof *work->ids);
+    if (!work->ids)
+        give_up("out of memory");
+    self->ledger->verbs->expired(self->ledger, work->now_ms, work->unchanged_since_ms, work->ids,
+                                 &work->error);
+}
+
+static void ping(store_thread_t *self, store_work_t *work)
+{
+    self->ledger->verbs->ping(self->ledger, &work->error);
+    self->results->verbs->ping(self->results, &work->results_error);
+}
+
 static void ask_ledger(store_thread_t *self, store_work_t *work)
 {
-    const ledger_verbs_t *verbs = self->ledger->verbs;
-    if (work->kind == STORE_RENEW)
-        verbs->renew(self->ledger, &work->error);
-    else if (work->kind == STORE_READ_JOB)
-        verbs->job(self->ledger, work->action.job_id, &work->row, &work->error);
-    else if (work->kind == STORE_PING) {
-        verbs->ping(self->ledger, &work->error);
-        self->results->verbs->ping(self->results, &work->results_error);
-    }
+    static void (*const ASK[STORE_KIND_COUNT])(store_thread_t *, store_work_t *) = {
+        [STORE_RENEW] = renew, [STORE_READ_JOB] = read_job, [STORE_FIND] = find,
+        [STORE_LIST] = list,   [STORE_RECALL] = recall,     [STORE_EXPIRED] = look_for_expired,
+        [STORE_PING] = ping,
+    };
+    if (ASK[work->kind])
+        ASK[work->kind](self, work);
 }
 
 static void carry_out(store_thread_t *self, const group_t *group)

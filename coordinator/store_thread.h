@@ -21,13 +21,23 @@ typedef enum {
     STORE_SAVE_JOB,    /* row */
     STORE_SAVE_STAGE,  /* action; gives stage, fingerprint, found, unless it is the last */
     STORE_SAVE_RESULT, /* action, bytes */
-    STORE_FORGET,      /* action.job_id: the rows of its stage and tasks */
+    STORE_FORGET,      /* action.job_id: the rows of its stage and tasks; settles it */
+    STORE_SETTLE,      /* action.job_id: keeps them */
     STORE_REMOVE,      /* action.job_id: its row */
     STORE_RENEW,       /* the lease of the ledger */
     STORE_READ_JOB,    /* action.job_id; gives row */
+    STORE_FIND,        /* row.idempotency_key; gives row; ERR_NOT_FOUND */
+    STORE_LIST,        /* query; gives page */
+    STORE_RECALL,      /* action.job_id; gives row (no id: there is none), stage_row, tasks */
+    STORE_EXPIRED,     /* times; gives ids */
     STORE_PING,        /* gives error and results_error */
     STORE_KIND_COUNT
 } store_kind_t;
+
+typedef struct {
+    task_ref_t ref;
+    sha256_t result;
+} task_row_t;
 
 /* One piece of work, the event loop's until it is asked for and again when it has come back. */
 typedef struct {
@@ -36,16 +46,31 @@ typedef struct {
     ledger_job_t row;     /* its texts are owned */
     const void *bytes;    /* borrowed of the payload's shelf, where it stays until this is back */
     size_t length;
-    int for_save;    /* READ_JOB: the row of an ended job that the action is about to change */
-    net_peer_t peer; /* READ_JOB, PING: who has asked */
+    net_peer_t peer; /* of a question: who has asked */
     uint64_t request_id;
-    client_verb_t verb; /* PING: what for */
+    client_verb_t verb;   /* PING: what for */
+    core_event_t event;   /* RECALL: what the core is to hear of the job then */
+    char *body;           /* FIND: of the submit; owned */
+    size_t body_length;   /* ... bytes */
+    uint64_t forgotten;   /* of a question: shell_t.forgotten when it was asked */
+    uint32_t asked;       /* ... how often it was */
+    ledger_query_t query; /* LIST; `before` is the cursor below */
+    char cursor[JOB_ID_SIZE];
+    int64_t now_ms; /* EXPIRED; wall clock, as is the next */
+    int64_t unchanged_since_ms;
 
     error_t error;
     error_t results_error;
     stage_t stage;
     sha256_t fingerprint;
-    sha256_t *found; /* owned; NULL: nothing is known */
+    sha256_t *found;    /* owned; NULL: nothing is known */
+    ledger_job_t *page; /* owned, as is what is in it */
+    size_t page_count;
+    ledger_stage_t stage_row; /* no id: there is none */
+    task_row_t *tasks;        /* owned */
+    size_t task_count;
+    size_t task_capacity;
+    ledger_ids_t *ids; /* owned */
 } store_work_t;
 
 /* Aborts when out of memory, as the core does. */

@@ -13,6 +13,7 @@ void core_options_init(core_options_t *self)
                              .lease_ms = 3000,
                              .save_retry_ms = 500,
                              .save_retry_limit = 20,
+                             .purge_retry_ms = 30000,
                              .pause_grace_ms = 1000,
                              .straggler_percent = 90};
 }
@@ -75,7 +76,7 @@ static void on_done(core_t *self, const core_event_t *event)
         job_remove_done(self, pending.job, &event->error);
         break;
     case PENDING_PURGE:
-        job_purge_done(self, pending.job);
+        job_purge_done(self, pending.job, &event->error);
         break;
     }
 }
@@ -100,6 +101,7 @@ static void handle(core_t *self, const core_event_t *event)
         [CORE_EVENT_RECOVER_JOB] = recover_job,
         [CORE_EVENT_RECOVER_STAGE] = recover_stage,
         [CORE_EVENT_RECOVER_TASK] = recover_task,
+        [CORE_EVENT_RECOVER_COUNT] = recover_count,
         [CORE_EVENT_RECOVERED] = on_recovered,
         [CORE_EVENT_HELLO] = worker_hello,
         [CORE_EVENT_HEARTBEAT] = worker_heartbeat,
@@ -112,6 +114,8 @@ static void handle(core_t *self, const core_event_t *event)
         [CORE_EVENT_EXPIRE] = job_expired,
         [CORE_EVENT_TICK] = on_tick,
     };
+    if (event->kind == CORE_EVENT_CONTROL || event->kind == CORE_EVENT_EXPIRE)
+        recover_end(self); /* the job that it is about may have come back just now */
     HANDLERS[event->kind](self, event);
 }
 
@@ -125,6 +129,8 @@ static void try_again(core_t *self)
             job_save_retry(self, pending.job);
         else if (pending.kind == PENDING_RESULT)
             result_save_retry(self, pending.save);
+        else if (pending.kind == PENDING_PURGE)
+            job_purge_again(self, pending.job);
         else
             pending.job->waiting = 0;
     }
@@ -137,7 +143,9 @@ static void proceed_jobs(core_t *self)
         core_job_t *job = self->active.items[i];
         while (job_proceed(self, job))
             ;
-        if (job_settled(job))
+        if (job_is_over(self, job))
+            job_forget(self, job);
+        else if (job_settled(job))
             job->active = 0;
         else
             self->active.items[kept++] = job;
@@ -189,6 +197,13 @@ int64_t core_step(core_t *self, const core_event_t *event, int64_t now_ms, core_
 }
 
 /* ---- reading ---- */
+
+int core_knows(const core_t *self, const char *job_id)
+{
+    return job_table_find(&self->jobs, job_id) != NULL;
+}
+
+size_t core_job_total(const core_t *self) { return self->jobs.count; }
 
 int core_job(const core_t *self, const char *job_id, core_job_view_t *out)
 {

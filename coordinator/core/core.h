@@ -23,6 +23,7 @@
  * fails the job with its name. Workers run in order: only the oldest lease is what one died on;
  *  - jobs at work need no more than memory_limit together, as far as their plans say;
  *  - a job that pauses keeps no task for longer than pause_grace_ms;
+ *  - a job that has ended is forgotten once the ledger has its end, and that its purge is done;
  *  - ADVANCE and WRITE of a job are under way at most once at a time. */
 #ifndef STAGE4_COORDINATOR_CORE_CORE_H
 #define STAGE4_COORDINATOR_CORE_CORE_H
@@ -48,6 +49,7 @@ typedef struct {
     int64_t lease_ms;           /* 3000 */
     int64_t save_retry_ms;      /* a failed save is tried again after this; default 500 */
     uint32_t save_retry_limit;  /* then the job fails (a stage or task save); default 20 */
+    int64_t purge_retry_ms;     /* a failed purge is tried again after this; default 30000 */
     int64_t pause_grace_ms;     /* a pause waits so long for what runs, then takes it back; 1000 */
     uint32_t straggler_percent; /* a second attempt starts when at least that share of a stage is
                                    done, no task is free, and one runs at twice the mean; 0 off;
@@ -63,11 +65,14 @@ typedef enum {
     CORE_EVENT_SUBMIT,
     /* A user's pause, resume, cancel or retry. request, verb, job_id. */
     CORE_EVENT_CONTROL,
-    /* Recovery, before any other event: job (id, epoch, state), then its stage, then its finished
-     * tasks; then one CORE_EVENT_RECOVERED. */
+    /* Recovery, before any other event: jobs that are not settled (id, epoch, state), then their
+     * stages, then their finished tasks, and for each state how many settled jobs there are; then
+     * one CORE_EVENT_RECOVERED. Later: a CONTROL or EXPIRE of a job that the core has forgotten
+     * comes right behind its RECOVER_JOB (settled), RECOVER_STAGE and RECOVER_TASK. */
     CORE_EVENT_RECOVER_JOB,
     CORE_EVENT_RECOVER_STAGE,
     CORE_EVENT_RECOVER_TASK,
+    CORE_EVENT_RECOVER_COUNT, /* state, count */
     CORE_EVENT_RECOVERED,
     CORE_EVENT_HELLO,     /* worker, credit: (re)appears and holds nothing */
     CORE_EVENT_HEARTBEAT, /* worker, refs[ref_count] that it holds with progress */
@@ -98,7 +103,9 @@ typedef struct {
     client_verb_t verb;
     uint32_t priority;   /* SUBMIT, RECOVER_JOB: higher ones start and are served first */
     uint32_t epoch;      /* RECOVER_* */
-    job_state_t state;   /* RECOVER_JOB */
+    job_state_t state;   /* RECOVER_JOB, RECOVER_COUNT */
+    int settled;         /* RECOVER_JOB: it has ended, and so has its purge */
+    size_t count;        /* RECOVER_COUNT */
     uint32_t stage;      /* RECOVER_STAGE; DONE of ADVANCE: the next stage's number */
     uint32_t task_count; /* RECOVER_STAGE; DONE of ADVANCE */
     int last;            /* RECOVER_STAGE; DONE of ADVANCE: nothing left to compute */
@@ -118,7 +125,7 @@ typedef struct {
 /* ---- actions: what is to be done ---- */
 typedef enum {
     CORE_ACTION_REPLY,       /* request, job_id, error (OK: the job's status is the answer) */
-    CORE_ACTION_SAVE_JOB,    /* ticket, job_id, epoch, state, error: ledger save_job */
+    CORE_ACTION_SAVE_JOB,    /* ticket, job_id, epoch, state, error, settled: ledger save_job */
     CORE_ACTION_SAVE_STAGE,  /* ticket, job_id, epoch, stage, task_count, last, stage_sha, state_sha
                               */
     CORE_ACTION_SAVE_RESULT, /* ticket, worker, ref, sha256: payload to the spool, then save_task */
@@ -134,10 +141,13 @@ typedef enum {
     CORE_ACTION_WRITE,        /* ticket, job_id, epoch, state_sha: write the outcome */
     CORE_ACTION_PURGE,        /* ticket, job_id, state: remove temporary output and, unless it is
                                  completed, what was written; unless it has failed, spool and task
-                                 rows too: a failed job keeps those, to go on from when retried */
-    CORE_ACTION_REMOVE, /* ticket, job_id: remove all there is of it, the ledger's row last; once
+                                 rows too: a failed job keeps those, to go on from when retried. Then an
+                                 ended job's row says that it is settled */
+    CORE_ACTION_REMOVE,   /* ticket, job_id: remove all there is of it, the ledger's row last; once
                                  that went well the core does not know the job any more */
-    CORE_ACTION_CHANGED /* job_id, state: tell whoever watches (log, metrics, progress) */
+    CORE_ACTION_CHANGED,  /* job_id, state: tell whoever watches (log, metrics, progress) */
+    CORE_ACTION_FORGOTTEN /* job_id: the ledger has all there is of it, and the core nothing; or
+                             it is removed. The last action of a job */
 } core_action_kind_t;
 
 typedef struct {
@@ -152,6 +162,7 @@ typedef struct {
     uint32_t task_count;
     int last;
     int first;
+    int settled;
     sha256_t stage_sha;
     sha256_t state_sha;
     task_ref_t ref;
@@ -201,11 +212,16 @@ typedef struct {
     error_t error;     /* of a failed job, or of the save being retried */
 } core_job_view_t;
 
+/* 1 for a job that is in the core: not ended, or not settled. All others are in the ledger, or
+ * nowhere. */
+int core_knows(const core_t *self, const char *job_id);
+size_t core_job_total(const core_t *self); /* of those */
 /* 1 when known. The state is the durable one: what is not in the ledger is told to nobody. */
 int core_job(const core_t *self, const char *job_id, core_job_view_t *out);
 /* The result of a finished task of the job's stage; 1 when it is durable. For ADVANCE. */
 int core_result(const core_t *self, const char *job_id, uint32_t task, sha256_t *out);
 int core_task_done(const core_t *self, const char *job_id, uint32_t task);
+/* Forgotten ones too. */
 size_t core_job_count(const core_t *self, job_state_t state);
 size_t core_worker_count(const core_t *self);
 size_t core_worker_leases(const core_t *self, uint32_t worker); /* tasks it holds */

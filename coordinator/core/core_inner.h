@@ -87,7 +87,9 @@ void core_reply(core_t *self, uint64_t request, const char *job_id, const error_
 uint64_t pending_ticket(core_t *self, pending_kind_t kind, core_job_t *job, result_save_t *save);
 int pending_take(core_t *self, uint64_t ticket, pending_t *out);
 void pending_retry(core_t *self, pending_kind_t kind, core_job_t *job, result_save_t *save);
+void pending_purge(core_t *self, core_job_t *job);
 int pending_due(core_t *self, pending_t *out); /* takes the next that is due */
+void pending_forget_purge(core_t *self, const core_job_t *job);
 void pending_forget_save(core_t *self, const result_save_t *save);
 
 /* job_save.c: the slot for the rows of a job */
@@ -113,7 +115,8 @@ int job_proceed(core_t *self, core_job_t *job); /* 1 when the job moved */
 int job_settled(const core_job_t *job);         /* 1 when core_settle may forget it */
 void job_advance_done(core_t *self, core_job_t *job, const core_event_t *event);
 void job_write_done(core_t *self, core_job_t *job, const core_event_t *event);
-void job_purge_done(core_t *self, core_job_t *job);
+void job_purge_done(core_t *self, core_job_t *job, const error_t *error);
+void job_purge_again(core_t *self, core_job_t *job);
 void job_enter(core_t *self, core_job_t *job); /* a new job is counted and watched */
 int64_t jobs_next_pause(const core_t *self);   /* when a pause's patience ends; INT64_MAX: never */
 
@@ -131,6 +134,8 @@ uint64_t memory_in_use(const core_t *self, const core_job_t *but); /* by jobs at
 int proceed_removing(core_t *self, core_job_t *job);
 void job_expired(core_t *self, const core_event_t *event);
 void job_remove_done(core_t *self, core_job_t *job, const error_t *error);
+int job_is_over(const core_t *self, const core_job_t *job); /* the ledger has all of it */
+void job_forget(core_t *self, core_job_t *job); /* the caller takes it off core->active */
 void job_watch(core_t *self, core_job_t *job);
 
 /* lease.c: workers come, go, and hold tasks */
@@ -145,6 +150,7 @@ int64_t workers_next_tick(const core_t *self); /* INT64_MAX while there is none 
 void lease_end(core_t *self, uint32_t worker, const task_ref_t *ref); /* frees the credit only */
 void leases_abort_task(core_t *self, const core_job_t *job, uint32_t task);
 void leases_abort_job(core_t *self, const core_job_t *job);
+int leases_hold(const core_t *self, const core_job_t *job);     /* 1: a worker has a task of it */
 void leases_abort_waiting(core_t *self, const core_job_t *job); /* those behind another */
 void task_fault(core_t *self, core_job_t *job, uint32_t task, const error_t *error);
 
@@ -156,6 +162,7 @@ int64_t core_next_straggler(const core_t *self);
 void recover_job(core_t *self, const core_event_t *event);
 void recover_stage(core_t *self, const core_event_t *event);
 void recover_task(core_t *self, const core_event_t *event);
+void recover_count(core_t *self, const core_event_t *event);
 void recover_end(core_t *self);
 
 #endif

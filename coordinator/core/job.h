@@ -68,7 +68,8 @@ struct core_job {
     uint32_t rewinds;       /* times that a lost file sent it back to its plan */
     int64_t pause_until_ms; /* pausing: what still runs then is taken back; INT64_MAX: it was */
     int purging;
-    int purged;
+    int purged;            /* a purge has ended, well or not */
+    int purge_failed;      /* ... it has not, and is tried again later */
     int retry_asked;       /* as soon as the purge is over */
     uint32_t result_saves; /* under way or to be tried again */
     uint32_t saves_waiting;

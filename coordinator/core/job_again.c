@@ -27,6 +27,8 @@ void job_start_over(core_t *self, core_job_t *job)
     job->late_results = 0;
     job->retry_asked = 0;
     job->purged = 0;
+    job->purge_failed = 0;
+    pending_forget_purge(self, job);
     job->epoch++;
     job_move(self, job, MOVE_RETRY);
 }

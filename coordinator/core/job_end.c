@@ -1,4 +1,5 @@
-/* The end of jobs: what has been kept for as long as was asked is removed, and forgotten.
+/* The end of jobs: one that has ended is forgotten when the ledger has all of it, and comes back when
+ * something is wanted of it. What has been kept for as long as was asked is removed.
  *
  * That it is to be removed is durable before anything goes, so a crash in the middle is finished at
  * the next start; the ledger's row goes last. */
@@ -20,6 +21,8 @@ void job_expired(core_t *self, const core_event_t *event)
     if (job->state != JOB_REMOVING && !job_state_next(job->state, MOVE_EXPIRE, &next))
         return;
     job->purged = 0;
+    job->purge_failed = 0;
+    pending_forget_purge(self, job);
     if (job->state == JOB_REMOVING)
         job_watch(self, job);
     else
@@ -45,5 +48,17 @@ void job_remove_done(core_t *self, core_job_t *job, const error_t *error)
     self->told_counts[job->told]--;
     if (job->active)
         job_list_remove(&self->active, job);
+    job_forget(self, job);
+}
+
+int job_is_over(const core_t *self, const core_job_t *job)
+{
+    return job_state_ended(job->state) && job->state != JOB_REMOVING && job->purged &&
+           !job->purge_failed && at_rest(job) && job->waiter_count == 0 && !leases_hold(self, job);
+}
+
+void job_forget(core_t *self, core_job_t *job)
+{
+    core_act_job(self, CORE_ACTION_FORGOTTEN, job);
     job_table_remove(&self->jobs, job);
 }

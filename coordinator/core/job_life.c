@@ -321,7 +321,8 @@ int job_settled(const core_job_t *job)
 {
     if (job->state == JOB_QUEUED || job->state == JOB_PAUSED)
         return 1;
-    return job_state_ended(job->state) && job_durable(job) && job->purged;
+    return job_state_ended(job->state) && job_durable(job) && job->purged &&
+           (job->purge_failed || job->state == JOB_REMOVING);
 }
 
 /* ---- ends of ADVANCE, WRITE and PURGE ---- */
@@ -419,13 +420,23 @@ void job_write_done(core_t *self, core_job_t *job, const core_event_t *event)
         advance_failed(self, job, PENDING_WRITE, event);
 }
 
-/* A purge that failed was logged by the shell, and is tried again at the next recovery. */
-void job_purge_done(core_t *self, core_job_t *job)
+/* One that failed was logged by the shell, and is tried again later; nobody waits for that. */
+void job_purge_done(core_t *self, core_job_t *job, const error_t *error)
 {
     job->purging = 0;
     job->purged = 1;
+    job->purge_failed = error->code != OK;
+    if (job->purge_failed)
+        pending_purge(self, job);
     if (job->state != JOB_FAILED)
         job_drop_stage(job);
     if (job->state == JOB_CANCELLING)
         job_move(self, job, MOVE_PURGED);
+}
+
+void job_purge_again(core_t *self, core_job_t *job)
+{
+    job->purged = 0;
+    job->purge_failed = 0;
+    job_watch(self, job);
 }

@@ -25,6 +25,7 @@ static void save_job(core_t *self, core_job_t *job)
     job->slot_version = job->version;
     job->slot_state = job->state;
     core_action_t *action = core_act_job(self, CORE_ACTION_SAVE_JOB, job);
+    action->settled = job->state == JOB_CANCELLED && job->purged && !job->purge_failed;
     if (job->error)
         action->error = *job->error;
     action->ticket = pending_ticket(self, PENDING_SLOT, job, NULL);

@@ -57,6 +57,15 @@ void leases_abort_task(core_t *self, const core_job_t *job, uint32_t task)
 
 void leases_abort_job(core_t *self, const core_job_t *job) { abort_leases(self, job, TASK_NONE); }
 
+int leases_hold(const core_t *self, const core_job_t *job)
+{
+    for (size_t w = 0; w < self->workers.count; w++)
+        for (size_t i = 0; i < self->workers.items[w]->lease_count; i++)
+            if (self->workers.items[w]->leases[i].job == job)
+                return 1;
+    return 0;
+}
+
 /* Workers run what they hold in order, so the oldest lease is the task it died on; those that only
  * waited behind it are blameless. */
 static size_t running_lease(const worker_t *worker)

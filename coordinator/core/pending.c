@@ -42,11 +42,34 @@ int pending_take(core_t *self, uint64_t ticket, pending_t *out)
     return 1;
 }
 
-/* Every retry waits equally long, so the list is sorted by due_ms. */
+/* By due_ms; of those that are due together the first comes first. */
+static void put_by_time(pending_list_t *list, pending_t pending)
+{
+    append(list, pending);
+    size_t at = list->count - 1;
+    for (; at > 0 && list->items[at - 1].due_ms > pending.due_ms; at--)
+        list->items[at] = list->items[at - 1];
+    list->items[at] = pending;
+}
+
 void pending_retry(core_t *self, pending_kind_t kind, core_job_t *job, result_save_t *save)
 {
     int64_t due_ms = self->now_ms + self->options.save_retry_ms;
-    append(&self->retries, (pending_t){0, due_ms, kind, job, save});
+    put_by_time(&self->retries, (pending_t){0, due_ms, kind, job, save});
+}
+
+void pending_purge(core_t *self, core_job_t *job)
+{
+    int64_t due_ms = self->now_ms + self->options.purge_retry_ms;
+    put_by_time(&self->retries, (pending_t){0, due_ms, PENDING_PURGE, job, NULL});
+}
+
+void pending_forget_purge(core_t *self, const core_job_t *job)
+{
+    for (size_t i = self->retries.count; i > 0; i--)
+        if (self->retries.items[i - 1].job == job &&
+            self->retries.items[i - 1].kind == PENDING_PURGE)
+            take(&self->retries, i - 1);
 }
 
 int pending_due(core_t *self, pending_t *out)

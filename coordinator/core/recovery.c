@@ -16,6 +16,7 @@ void recover_job(core_t *self, const core_event_t *event)
     job->priority = event->priority;
     job->epoch = event->epoch;
     job->state = event->state;
+    job->purged = event->settled;
     job->version = 1;
     job->durable_version = 1;
     if (event->error.code != OK)
@@ -63,23 +64,31 @@ static void recover_working(core_t *self, core_job_t *job)
     job_save_next(self, job);
 }
 
-/* An ended job's purge may not have happened: then its stage is still there, or it had none. */
-static void recover_ended(core_job_t *job)
+/* One that had been forgotten has been told and counted before. */
+static void tell_recovered(core_t *self, core_job_t *job)
 {
-    job->purged = !job->has_stage && job->state != JOB_FAILED && job->state != JOB_REMOVING;
+    if (!job->purged) {
+        job_tell(self, job, job->state);
+        return;
+    }
+    job->known = 1;
+    job->told = job->state;
 }
 
 static void recover(core_t *self, core_job_t *job)
 {
     int written_last = job->state == JOB_WRITING && job->has_stage && job->stage.last;
-    job_tell(self, job, job->state);
-    if (job_state_ended(job->state))
-        recover_ended(job);
-    else if (job->state == JOB_QUEUED || job->state == JOB_PAUSED)
+    tell_recovered(self, job);
+    if (job->state == JOB_QUEUED || job->state == JOB_PAUSED)
         recover_waiting(self, job);
-    else if (job->state != JOB_CANCELLING && !written_last)
+    else if (!job_state_ended(job->state) && job->state != JOB_CANCELLING && !written_last)
         recover_working(self, job);
     job_enter(self, job);
+}
+
+void recover_count(core_t *self, const core_event_t *event)
+{
+    self->told_counts[event->state] += event->count;
 }
 
 void recover_end(core_t *self)

@@ -19,7 +19,10 @@ typedef struct {
     char idempotency_key[80];
     int64_t submitted_ms;
     int64_t changed_ms;
-    error_t error;     /* of a failed job */
+    error_t error; /* of a failed job */
+    int settled;   /* it has ended, and nothing is left to do for it: recovery passes it over */
+    /* Of a job that has ended: removed from then on; 0: as the coordinator is set; INT64_MAX: never */
+    int64_t expires_ms;
     char *spec_json;   /* owned by the row's holder; canonical JSON, as_of resolved */
     char *report_json; /* NULL until there is one */
 } ledger_job_t;
@@ -46,7 +49,9 @@ typedef enum {
      * stage stay. ERR_NOT_FOUND without the job, here and of a task. */
     LEDGER_STAGE,
     LEDGER_TASK,
-    LEDGER_FORGET, /* stage and tasks of a job that has ended; the job's row stays */
+    LEDGER_FORGET, /* stage and tasks of a job that has ended; the job's row stays. It is settled,
+                      unless it is on its way to another state (cancelling, removing) */
+    LEDGER_SETTLE, /* the same, and stage and tasks stay */
     LEDGER_REMOVE  /* the job, its key too; OK when there is none */
 } ledger_change_kind_t;
 
@@ -78,6 +83,20 @@ typedef struct {
     int64_t number;                      /* larger with every claim; 0: none */
 } ledger_fence_t;
 
+/* A page of a list: jobs whose id comes before `before` ("": any), newest first. */
+typedef struct {
+    int state; /* -1: any */
+    const char *before;
+    size_t limit;
+} ledger_query_t;
+
+#define LEDGER_IDS 256
+
+typedef struct {
+    char items[LEDGER_IDS][JOB_ID_SIZE];
+    size_t count;
+} ledger_ids_t;
+
 typedef struct {
     const char *name;
     /* All of them in order, and on disk with one commit. Each has its own outcome: one that makes
@@ -94,14 +113,27 @@ typedef struct {
     /* What claim() gave this handle: for stores that must refuse the same coordinators. */
     void (*fence)(const ledger_t *self, ledger_fence_t *out);
 
-    /* Recovery: called once a job, a stage and a task; a callback that returns non-zero ends the
-     * walk with that code. Jobs come in order of submission, stages after all jobs, tasks last. */
-    int (*load)(ledger_t *self, int (*job)(void *context, const ledger_job_t *job),
+    /* Of all jobs that are not settled, or of that one: called once a job, a stage and a task; a
+     * callback that returns non-zero ends the walk with that code. Jobs come in order of submission,
+     * stages after all jobs, tasks last. Without that job: OK, and none is called. */
+    int (*load)(ledger_t *self, const char *job_id,
+                int (*job)(void *context, const ledger_job_t *job),
                 int (*stage)(void *context, const ledger_stage_t *stage),
                 int (*task)(void *context, const task_ref_t *ref, const sha256_t *result),
                 void *context, error_t *error);
     /* One job with its spec and report (malloc'd, the caller's). ERR_NOT_FOUND. */
     int (*job)(ledger_t *self, const char *job_id, ledger_job_t *out, error_t *error);
+    /* The job that has this key; as job(). */
+    int (*find)(ledger_t *self, const char *idempotency_key, ledger_job_t *out, error_t *error);
+    /* Without their reports. What a page costs depends on its length alone. */
+    int (*list)(ledger_t *self, const ledger_query_t *query,
+                int (*job)(void *context, const ledger_job_t *job), void *context, error_t *error);
+    /* Settled or not. */
+    int (*count)(ledger_t *self, size_t counts[JOB_STATE_COUNT], error_t *error);
+    /* Settled jobs whose own time is over, and those without one that have not changed since
+     * `unchanged_since_ms`. The first LEDGER_IDS of them, in any order. */
+    int (*expired)(ledger_t *self, int64_t now_ms, int64_t unchanged_since_ms, ledger_ids_t *out,
+                   error_t *error);
     int (*ping)(ledger_t *self, error_t *error);
     void (*close)(ledger_t **self);
 } ledger_verbs_t;
@@ -116,6 +148,7 @@ ledger_change_t ledger_change_job(const ledger_job_t *job);
 ledger_change_t ledger_change_stage(const ledger_stage_t *stage);
 ledger_change_t ledger_change_task(const task_ref_t *ref, const sha256_t *result);
 ledger_change_t ledger_change_forget(const char *job_id);
+ledger_change_t ledger_change_settle(const char *job_id);
 ledger_change_t ledger_change_remove(const char *job_id);
 /* That change alone. Returns the code. */
 int ledger_change(ledger_t *self, ledger_change_t change, error_t *error);

@@ -44,6 +44,11 @@ ledger_change_t ledger_change_forget(const char *job_id)
     return (ledger_change_t){.kind = LEDGER_FORGET, .job_id = job_id};
 }
 
+ledger_change_t ledger_change_settle(const char *job_id)
+{
+    return (ledger_change_t){.kind = LEDGER_SETTLE, .job_id = job_id};
+}
+
 ledger_change_t ledger_change_remove(const char *job_id)
 {
     return (ledger_change_t){.kind = LEDGER_REMOVE, .job_id = job_id};

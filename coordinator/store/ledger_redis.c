@@ -28,8 +28,53 @@
     "    redis.call('UNLINK', p .. 'tasks:' .. id .. ':' .. stage)\n"                              \
     "    redis.call('SREM', p .. 'finished:' .. id, stage)\n"
 
+/* Where a job is found again: by state, among those that recovery must look at (`open`), or by the time
+ * that it may be removed at. `id`, `settled`, `expires` and `changed` say where it belongs. */
+#define NEVER "9223372036854775807"
+#define PLACE                                                                                      \
+    "redis.call('ZREM', p .. 'open', id)\n"                                                        \
+    "redis.call('ZREM', p .. 'due', id)\n"                                                         \
+    "redis.call('ZREM', p .. 'ended', id)\n"                                                       \
+    "if settled ~= '1' then\n"                                                                     \
+    "  redis.call('ZADD', p .. 'open', redis.call('ZSCORE', p .. 'jobs', id), id)\n"               \
+    "elseif expires == '0' then\n"                                                                 \
+    "  redis.call('ZADD', p .. 'ended', changed, id)\n"                                            \
+    "elseif expires ~= '" NEVER "' then\n"                                                         \
+    "  redis.call('ZADD', p .. 'due', expires, id)\n"                                              \
+    "end\n"
+#define SETTLE                                                                                     \
+    "local now = redis.call('HMGET', p .. 'job:' .. id, 'state', 'expires_ms', 'changed_ms')\n"    \
+    "if now[1] == 'completed' or now[1] == 'cancelled' or now[1] == 'failed' then\n"               \
+    "  local settled, expires, changed = '1', now[2] or '0', now[3]\n"                             \
+    "  redis.call('HSET', p .. 'job:' .. id, 'settled', settled)\n" PLACE "end\n"                  \
+    "return {'ok'}\n"
+/* Jobs of before there was a second layout are all looked at once more, and settled then. */
+#define UPGRADE                                                                                    \
+    "if redis.call('HGET', KEYS[1], 'version') == '1' then\n"                                      \
+    "  for _, job in ipairs(redis.call('ZRANGE', p .. 'jobs', 0, -1)) do\n"                        \
+    "    local row = redis.call('HMGET', p .. 'job:' .. job, 'state', 'changed_ms', "              \
+    "'spec_json')\n"                                                                               \
+    "    local known, spec = pcall(cjson.decode, row[3] or '{}')\n"                                \
+    "    local days = known and tonumber(spec.retention_days) or -1\n"                             \
+    "    local expires = '0'\n"                                                                    \
+    "    if days == 0 then expires = '" NEVER "' end\n"                                            \
+    "    if days > 0 then\n"                                                                       \
+    "      expires = string.format('%.0f', tonumber(row[2]) + 86400000 * days)\n"                  \
+    "    end\n"                                                                                    \
+    "    redis.call('HSET', p .. 'job:' .. job, 'settled', '0', 'expires_ms', expires)\n"          \
+    "    redis.call('ZADD', p .. 'open', redis.call('ZSCORE', p .. 'jobs', job), job)\n"           \
+    "    redis.call('ZADD', p .. 'ids', 0, job)\n"                                                 \
+    "    redis.call('ZADD', p .. 'state:' .. row[1], 0, job)\n"                                    \
+    "  end\n"                                                                                      \
+    "  redis.call('UNLINK', p .. 'stages')\n"                                                      \
+    "  redis.call('HSET', KEYS[1], 'version', '2')\n"                                              \
+    "end\n"
+
+#define FORGET_STAGE "redis.call('UNLINK', p .. 'stage:' .. id)\n"
+
 static const char *const SCRIPTS[SCRIPT_COUNT] = {
-    /* 5 state, 6 key, 7 submitted, 8 changed, 9 10 11 error, 12 has spec, 13, 14 has report, 15 */
+    /* 5 state, 6 key, 7 submitted, 8 changed, 9 10 11 error, 12 has spec, 13, 14 has report, 15,
+     * 16 settled, 17 expires */
     [SCRIPT_SAVE_JOB] =
         BEGIN "local job = p .. 'job:' .. id\n"
               "if epoch then\n"
@@ -40,6 +85,12 @@ static const char *const SCRIPTS[SCRIPT_COUNT] = {
               "  redis.call('ZADD', p .. 'jobs', redis.call('HINCRBY', KEYS[1], 'jobs', 1), id)\n"
               "  redis.call('HSET', job, 'idempotency_key', ARGV[6], 'submitted_ms', ARGV[7])\n"
               "end\n"
+              "local before = redis.call('HGET', job, 'state')\n"
+              "if before then redis.call('ZREM', p .. 'state:' .. before, id) end\n"
+              "redis.call('ZADD', p .. 'state:' .. ARGV[5], 0, id)\n"
+              "redis.call('ZADD', p .. 'ids', 0, id)\n"
+              "local settled, expires, changed = ARGV[16], ARGV[17], ARGV[8]\n" PLACE
+              "redis.call('HSET', job, 'settled', settled, 'expires_ms', expires)\n"
               "redis.call('HSET', job, 'epoch', ARGV[4], 'state', ARGV[5], 'changed_ms', ARGV[8],\n"
               "  'error_code', ARGV[9], 'error_field', ARGV[10], 'error_message', ARGV[11])\n"
               "if ARGV[12] == '1' then redis.call('HSET', job, 'spec_json', ARGV[13]) end\n"
@@ -52,8 +103,6 @@ static const char *const SCRIPTS[SCRIPT_COUNT] = {
                                         "'stage', ARGV[5],\n"
                                         "  'task_count', ARGV[6], 'last', ARGV[7], 'stage_sha', "
                                         "ARGV[8], 'state_sha', ARGV[9])\n"
-                                        "redis.call('ZADD', p .. 'stages', redis.call('ZSCORE', p "
-                                        ".. 'jobs', id), id)\n"
                                         "return {'ok'}\n",
     /* 5 stage, 6 task, 7 attempt, 8 hash of the result */
     [SCRIPT_SAVE_TASK] =
@@ -61,21 +110,21 @@ static const char *const SCRIPTS[SCRIPT_COUNT] = {
                         "redis.call('HSET', p .. 'tasks:' .. id .. ':' .. ARGV[5], ARGV[6],\n"
                         "  ARGV[4] .. ' ' .. ARGV[7] .. ' ' .. ARGV[8])\n"
                         "return {'ok'}\n",
-    [SCRIPT_FORGET] = BEGIN FORGET_STAGES("") "end\n"
-                                              "redis.call('UNLINK', p .. 'stage:' .. id)\n"
-                                              "redis.call('ZREM', p .. 'stages', id)\n"
-                                              "return {'ok'}\n",
+    [SCRIPT_FORGET] = BEGIN FORGET_STAGES("") "end\n" FORGET_STAGE SETTLE,
+    [SCRIPT_SETTLE] = BEGIN SETTLE,
     [SCRIPT_REMOVE] =
-        BEGIN FORGET_STAGES("") "end\n"
-                                "redis.call('UNLINK', p .. 'stage:' .. id)\n"
-                                "redis.call('ZREM', p .. 'stages', id)\n"
-                                "local key = redis.call('HGET', p .. 'job:' .. id, "
-                                "'idempotency_key')\n"
+        BEGIN FORGET_STAGES("") "end\n" FORGET_STAGE
+                                "local row = redis.call('HMGET', p .. 'job:' .. id,\n"
+                                "  'idempotency_key', 'state')\n"
+                                "local key = row[1]\n"
                                 "if key and key ~= '' and redis.call('HGET', p .. 'keys', key) == "
                                 "id then\n"
                                 "  redis.call('HDEL', p .. 'keys', key)\n"
                                 "end\n"
-                                "redis.call('ZREM', p .. 'jobs', id)\n"
+                                "for _, set in ipairs({'jobs', 'ids', 'open', 'due', 'ended',\n"
+                                "  'state:' .. (row[2] or '')}) do\n"
+                                "  redis.call('ZREM', p .. set, id)\n"
+                                "end\n"
                                 "redis.call('UNLINK', p .. 'job:' .. id)\n"
                                 "return {'ok'}\n",
     /* 3 id of the owner, 5 its words, 6 lease */
@@ -83,8 +132,7 @@ static const char *const SCRIPTS[SCRIPT_COUNT] = {
     "local before = redis.call('HMGET', KEYS[1], 'owner_id', 'owner', 'owner_until')\n"
     "if before[1] and before[1] ~= id and tonumber(before[3] or '0') > now then\n"
     "  return {'owned', before[2], tostring(tonumber(before[3]) - now)}\n"
-    "end\n"
-    "redis.call('HSET', KEYS[1], 'owner_id', id, 'owner', ARGV[5],\n"
+    "end\n" UPGRADE "redis.call('HSET', KEYS[1], 'owner_id', id, 'owner', ARGV[5],\n"
     "  'owner_until', now + tonumber(ARGV[6]))\n"
     "return {'ok', redis.call('HINCRBY', KEYS[1], 'fence', 1)}\n",
     /* 5 lease; 0: given up */
@@ -197,6 +245,8 @@ static void put_job(arguments_t *out, const ledger_change_t *change)
     put_text(out, job->error.message);
     put_optional(out, job->spec_json);
     put_optional(out, job->report_json);
+    put_number(out, job->settled);
+    put_number(out, job->expires_ms);
 }
 
 static void put_stage(arguments_t *out, const ledger_change_t *change)
@@ -226,11 +276,10 @@ static void put_nothing(arguments_t *out, const ledger_change_t *change)
 static const struct {
     ledger_script_t script;
     void (*put)(arguments_t *out, const ledger_change_t *change);
-} CHANGES[] = {[LEDGER_JOB] = {SCRIPT_SAVE_JOB, put_job},
-               [LEDGER_STAGE] = {SCRIPT_SAVE_STAGE, put_stage},
-               [LEDGER_TASK] = {SCRIPT_SAVE_TASK, put_task},
-               [LEDGER_FORGET] = {SCRIPT_FORGET, put_nothing},
-               [LEDGER_REMOVE] = {SCRIPT_REMOVE, put_nothing}};
+} CHANGES[] = {
+    [LEDGER_JOB] = {SCRIPT_SAVE_JOB, put_job},      [LEDGER_STAGE] = {SCRIPT_SAVE_STAGE, put_stage},
+    [LEDGER_TASK] = {SCRIPT_SAVE_TASK, put_task},   [LEDGER_FORGET] = {SCRIPT_FORGET, put_nothing},
+    [LEDGER_SETTLE] = {SCRIPT_SETTLE, put_nothing}, [LEDGER_REMOVE] = {SCRIPT_REMOVE, put_nothing}};
 
 /* Sent together: a server that syncs its file before it answers does so once for all of them. */
 static int change_all(ledger_redis_t *self, ledger_change_t *changes, size_t count)
@@ -342,6 +391,10 @@ static const ledger_verbs_t VERBS = {
     .fence = fence,
     .load = ledger_redis_load,
     .job = ledger_redis_job,
+    .find = ledger_redis_find,
+    .list = ledger_redis_list,
+    .count = ledger_redis_count,
+    .expired = ledger_redis_expired,
     .ping = ping,
     .close = close_ledger,
 };

@@ -24,6 +24,7 @@ typedef enum {
     SCRIPT_SAVE_STAGE,
     SCRIPT_SAVE_TASK,
     SCRIPT_FORGET,
+    SCRIPT_SETTLE,
     SCRIPT_REMOVE,
     SCRIPT_CLAIM,
     SCRIPT_RENEW,
@@ -55,10 +56,19 @@ int ledger_redis_greet(void *context, redis_t *redis, error_t *error);
 int ledger_redis_gone(const ledger_redis_t *self, error_t *error); /* ERR_CONFLICT with words */
 
 /* ledger_redis_read.c */
-int ledger_redis_load(ledger_t *ledger, int (*job)(void *context, const ledger_job_t *job),
+int ledger_redis_load(ledger_t *ledger, const char *job_id,
+                      int (*job)(void *context, const ledger_job_t *job),
                       int (*stage)(void *context, const ledger_stage_t *stage),
                       int (*task)(void *context, const task_ref_t *ref, const sha256_t *result),
                       void *context, error_t *error);
 int ledger_redis_job(ledger_t *ledger, const char *job_id, ledger_job_t *out, error_t *error);
+int ledger_redis_find(ledger_t *ledger, const char *idempotency_key, ledger_job_t *out,
+                      error_t *error);
+int ledger_redis_list(ledger_t *ledger, const ledger_query_t *query,
+                      int (*job)(void *context, const ledger_job_t *job), void *context,
+                      error_t *error);
+int ledger_redis_count(ledger_t *ledger, size_t counts[JOB_STATE_COUNT], error_t *error);
+int ledger_redis_expired(ledger_t *ledger, int64_t now_ms, int64_t unchanged_since_ms,
+                         ledger_ids_t *out, error_t *error);
 
 #endif

@@ -9,7 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define LAYOUT 1 /* of the keys; the hash `ledger` has it as `version` */
+#define LAYOUT 2 /* of the keys; the hash `ledger` has it as `version` */
 
 /* ---- is it durable? ---- */
 

@@ -1,5 +1,6 @@
 #include "coordinator/store/ledger_redis.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +8,8 @@
 #define PAGE 256 /* jobs asked for at once: what bounds the memory of a walk */
 
 static const char *const JOB_FIELDS[] = {
-    "epoch",      "state",       "idempotency_key", "submitted_ms", "changed_ms",
-    "error_code", "error_field", "error_message",   "spec_json",    "report_json"};
+    "epoch",       "state",         "idempotency_key", "submitted_ms", "changed_ms", "error_code",
+    "error_field", "error_message", "settled",         "expires_ms",   "spec_json",  "report_json"};
 static const char *const STAGE_FIELDS[] = {"epoch", "stage",     "task_count",
                                            "last",  "stage_sha", "state_sha"};
 
@@ -59,27 +60,160 @@ static int read_job(const ledger_redis_t *self, const char *job_id, const redis_
     out->error.code = (int)redis_value_number(redis_value_at(row, 5));
     snprintf(out->error.field, sizeof out->error.field, "%s", text_at(row, 6));
     snprintf(out->error.message, sizeof out->error.message, "%s", text_at(row, 7));
-    int code = copy_json(redis_value_at(row, 8), &out->spec_json, error);
-    if (code == OK)
-        code = copy_json(redis_value_at(row, 9), &out->report_json, error);
+    out->settled = (int)redis_value_number(redis_value_at(row, 8));
+    out->expires_ms = redis_value_number(redis_value_at(row, 9));
+    int code = copy_json(redis_value_at(row, 10), &out->spec_json, error);
+    if (code == OK && !redis_value_is_nothing(redis_value_at(row, 11)))
+        code = copy_json(redis_value_at(row, 11), &out->report_json, error);
     if (code != OK)
         ledger_job_clear(out);
     return code;
 }
 
-int ledger_redis_job(ledger_t *ledger, const char *job_id, ledger_job_t *out, error_t *error)
+/* Nothing is there: a Redis that came back empty under an open connection would say the same. */
+static int check_generation(ledger_t *ledger, error_t *error)
+{
+    return ledger->verbs->ping(ledger, error);
+}
+
+/* The first `count` of its fields: the report is the last. */
+static int get_job(ledger_t *ledger, const char *job_id, size_t count, ledger_job_t *out,
+                   error_t *error)
 {
     const ledger_redis_t *self = ledger_redis_of(ledger);
     char key[LEDGER_KEY_SIZE];
     redis_value_t *row = NULL;
     ledger_redis_key(self, "job", job_id, -1, key);
-    int code = get_fields(self, key, JOB_FIELDS, COUNT(JOB_FIELDS), &row, error);
-    if (code == OK && redis_value_is_nothing(redis_value_at(row, 0)))
-        code = error_set(error, ERR_NOT_FOUND, "there is no job %s", job_id);
+    int code = get_fields(self, key, JOB_FIELDS, count, &row, error);
+    int there = !redis_value_is_nothing(redis_value_at(row, 0));
+    if (code == OK && !there)
+        code = check_generation(ledger, error);
+    if (code == OK && !there)
+        code = error_field(error, ERR_NOT_FOUND, "job_id", "there is no job %s", job_id);
     if (code == OK)
         code = read_job(self, job_id, row, out, error);
     redis_value_destroy(&row);
     return code;
+}
+
+int ledger_redis_job(ledger_t *ledger, const char *job_id, ledger_job_t *out, error_t *error)
+{
+    return get_job(ledger, job_id, COUNT(JOB_FIELDS), out, error);
+}
+
+int ledger_redis_find(ledger_t *ledger, const char *idempotency_key, ledger_job_t *out,
+                      error_t *error)
+{
+    const ledger_redis_t *self = ledger_redis_of(ledger);
+    char key[LEDGER_KEY_SIZE];
+    redis_value_t *name = NULL;
+    ledger_redis_key(self, "keys", "", -1, key);
+    redis_text_t words[] = {redis_text("HGET"), redis_text(key), redis_text(idempotency_key)};
+    int code = redis_call(self->redis, words, 3, &name, error);
+    int there = *idempotency_key && !redis_value_is_nothing(name);
+    if (code == OK && !there)
+        code = check_generation(ledger, error);
+    if (code == OK && !there)
+        code = error_set(error, ERR_NOT_FOUND, "no job has this idempotency key");
+    if (code == OK)
+        code = ledger_redis_job(ledger, redis_value_text(name), out, error);
+    redis_value_destroy(&name);
+    return code;
+}
+
+/* ---- many of them ---- */
+
+static int call(const ledger_redis_t *self, const char *const *words, size_t count,
+                redis_value_t **out, error_t *error)
+{
+    redis_text_t texts[8];
+    for (size_t i = 0; i < count; i++)
+        texts[i] = redis_text(words[i]);
+    return redis_call(self->redis, texts, count, out, error);
+}
+
+/* The sorted set of all jobs, or of those in a state, by id. */
+static void key_of_set(const ledger_redis_t *self, int state, char out[LEDGER_KEY_SIZE])
+{
+    if (state < 0)
+        ledger_redis_key(self, "ids", "", -1, out);
+    else
+        ledger_redis_key(self, "state", job_state_name((job_state_t)state), -1, out);
+}
+
+int ledger_redis_list(ledger_t *ledger, const ledger_query_t *query,
+                      int (*job)(void *context, const ledger_job_t *job), void *context,
+                      error_t *error)
+{
+    char key[LEDGER_KEY_SIZE];
+    char before[JOB_ID_SIZE + 1] = "+";
+    char limit[24];
+    redis_value_t *names = NULL;
+    key_of_set(ledger_redis_of(ledger), query->state, key);
+    if (query->before[0])
+        snprintf(before, sizeof before, "(%s", query->before);
+    snprintf(limit, sizeof limit, "%zu", query->limit);
+    const char *words[] = {"ZREVRANGEBYLEX", key, before, "-", "LIMIT", "0", limit};
+    int code = call(ledger_redis_of(ledger), words, COUNT(words), &names, error);
+    if (code == OK && !redis_value_count(names))
+        code = check_generation(ledger, error);
+    for (size_t i = 0; code == OK && i < redis_value_count(names); i++) {
+        ledger_job_t row;
+        code = get_job(ledger, text_at(names, i), COUNT(JOB_FIELDS) - 1, &row, error);
+        if (code == ERR_NOT_FOUND) { /* removed a moment ago */
+            code = OK;
+            continue;
+        }
+        if (code == OK) {
+            code = job(context, &row);
+            ledger_job_clear(&row);
+        }
+    }
+    redis_value_destroy(&names);
+    return code;
+}
+
+int ledger_redis_count(ledger_t *ledger, size_t counts[JOB_STATE_COUNT], error_t *error)
+{
+    int code = OK;
+    for (int state = 0; code == OK && state < JOB_STATE_COUNT; state++) {
+        char key[LEDGER_KEY_SIZE];
+        redis_value_t *count = NULL;
+        key_of_set(ledger_redis_of(ledger), state, key);
+        const char *words[] = {"ZCARD", key};
+        code = call(ledger_redis_of(ledger), words, COUNT(words), &count, error);
+        counts[state] = (size_t)redis_value_number(count);
+        redis_value_destroy(&count);
+    }
+    return code;
+}
+
+/* Adds those of the set whose time is `until_ms` or earlier. */
+static int add_due(const ledger_redis_t *self, const char *set, int64_t until_ms, ledger_ids_t *out,
+                   error_t *error)
+{
+    char key[LEDGER_KEY_SIZE];
+    char until[24];
+    char room[24];
+    redis_value_t *names = NULL;
+    ledger_redis_key(self, set, "", -1, key);
+    snprintf(until, sizeof until, "%" PRId64, until_ms);
+    snprintf(room, sizeof room, "%zu", LEDGER_IDS - out->count);
+    const char *words[] = {"ZRANGEBYSCORE", key, "-inf", until, "LIMIT", "0", room};
+    int code = call(self, words, COUNT(words), &names, error);
+    for (size_t i = 0; code == OK && i < redis_value_count(names) && out->count < LEDGER_IDS; i++)
+        snprintf(out->items[out->count++], JOB_ID_SIZE, "%s", text_at(names, i));
+    redis_value_destroy(&names);
+    return code;
+}
+
+int ledger_redis_expired(ledger_t *ledger, int64_t now_ms, int64_t unchanged_since_ms,
+                         ledger_ids_t *out, error_t *error)
+{
+    const ledger_redis_t *self = ledger_redis_of(ledger);
+    out->count = 0;
+    int code = add_due(self, "due", now_ms, out, error);
+    return code == OK ? add_due(self, "ended", unchanged_since_ms, out, error) : code;
 }
 
 /* ---- recovery ---- */
@@ -133,8 +267,9 @@ static int visit_job(const walk_t *walk, const char *name, error_t *error)
     return code;
 }
 
-static int get_stage(const ledger_redis_t *self, const char *job_id, ledger_stage_t *out,
-                     error_t *error)
+/* *there: 0 when the job has none. */
+static int get_stage(const ledger_redis_t *self, const char *job_id, int *there,
+                     ledger_stage_t *out, error_t *error)
 {
     char key[LEDGER_KEY_SIZE];
     redis_value_t *row = NULL;
@@ -146,8 +281,9 @@ static int get_stage(const ledger_redis_t *self, const char *job_id, ledger_stag
     out->stage = (uint32_t)redis_value_number(redis_value_at(row, 1));
     out->task_count = (uint32_t)redis_value_number(redis_value_at(row, 2));
     out->last = (int)redis_value_number(redis_value_at(row, 3));
-    if (code == OK && (!sha256_parse(text_at(row, 4), &out->stage_sha) ||
-                       !sha256_parse(text_at(row, 5), &out->state_sha)))
+    *there = code == OK && !redis_value_is_nothing(redis_value_at(row, 0));
+    if (*there && (!sha256_parse(text_at(row, 4), &out->stage_sha) ||
+                   !sha256_parse(text_at(row, 5), &out->state_sha)))
         code = damaged(self, key, "has no two hashes", error);
     redis_value_destroy(&row);
     return code;
@@ -156,8 +292,9 @@ static int get_stage(const ledger_redis_t *self, const char *job_id, ledger_stag
 static int visit_stage(const walk_t *walk, const char *name, error_t *error)
 {
     ledger_stage_t stage;
-    int code = get_stage(walk->ledger, name, &stage, error);
-    return code == OK ? walk->stage(walk->context, &stage) : code;
+    int there;
+    int code = get_stage(walk->ledger, name, &there, &stage, error);
+    return code == OK && there ? walk->stage(walk->context, &stage) : code;
 }
 
 typedef struct {
@@ -211,8 +348,9 @@ static int visit_tasks(const walk_t *walk, const char *name, error_t *error)
     char key[LEDGER_KEY_SIZE];
     ledger_stage_t stage;
     redis_value_t *pairs = NULL;
-    int code = get_stage(walk->ledger, name, &stage, error);
-    if (code != OK)
+    int there;
+    int code = get_stage(walk->ledger, name, &there, &stage, error);
+    if (code != OK || !there)
         return code;
     ledger_redis_key(walk->ledger, "tasks", name, stage.stage, key);
     redis_text_t words[] = {redis_text("HGETALL"), redis_text(key)};
@@ -223,17 +361,36 @@ static int visit_tasks(const walk_t *walk, const char *name, error_t *error)
     return code;
 }
 
-/* Nobody else writes meanwhile: the coordinator that reads holds the lock of the state folder. */
-int ledger_redis_load(ledger_t *ledger, int (*job)(void *context, const ledger_job_t *job),
-                      stage_callback_t stage, task_callback_t task, void *context, error_t *error)
+static int visit_one(const walk_t *walk, const char *job_id, error_t *error)
+{
+    ledger_job_t job;
+    int code = ledger_redis_job(&walk->ledger->base, job_id, &job, error);
+    if (code == ERR_NOT_FOUND)
+        return OK;
+    if (code != OK)
+        return code;
+    code = walk->job(walk->context, &job);
+    ledger_job_clear(&job);
+    if (code == OK)
+        code = visit_stage(walk, job_id, error);
+    return code == OK ? visit_tasks(walk, job_id, error) : code;
+}
+
+/* Nobody else writes meanwhile: the coordinator that reads holds the lock of the state folder; and
+ * what is settled stays as it is until the core that has asked for it has it. */
+int ledger_redis_load(ledger_t *ledger, const char *job_id,
+                      int (*job)(void *context, const ledger_job_t *job), stage_callback_t stage,
+                      task_callback_t task, void *context, error_t *error)
 {
     walk_t walk = {ledger_redis_of(ledger), job, stage, task, context};
+    if (job_id)
+        return visit_one(&walk, job_id, error);
     int command_ms = redis_set_command_ms(walk.ledger->redis, REDIS_LOAD_MS);
-    int code = each_name(&walk, "jobs", visit_job, error);
+    int code = each_name(&walk, "open", visit_job, error);
     if (code == OK)
-        code = each_name(&walk, "stages", visit_stage, error);
+        code = each_name(&walk, "open", visit_stage, error);
     if (code == OK)
-        code = each_name(&walk, "stages", visit_tasks, error);
+        code = each_name(&walk, "open", visit_tasks, error);
     redis_set_command_ms(walk.ledger->redis, command_ms);
     return code;
 }

@@ -1,5 +1,4 @@
-#include "common/sqlite.h"
-#include "coordinator/store/ledger.h"
+#include "coordinator/store/ledger_sqlite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,65 +43,22 @@ static const char *const MIGRATIONS[] = {
     "INSERT INTO ledger_owner VALUES(1, 0, '');",
     "ALTER TABLE ledger_owner ADD COLUMN ledger TEXT NOT NULL DEFAULT '';"
     "UPDATE ledger_owner SET ledger = lower(hex(randomblob(16)));",
+    /* All jobs of before are looked at once more at the next start, and settled then. */
+    "ALTER TABLE ledger_job ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE ledger_job ADD COLUMN expires_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE ledger_job SET expires_ms = CASE json_extract(spec_json, '$.retention_days')"
+    " WHEN 0 THEN 9223372036854775807"
+    " ELSE changed_ms + 86400000 * json_extract(spec_json, '$.retention_days') END"
+    " WHERE json_valid(spec_json) AND json_extract(spec_json, '$.retention_days') >= 0;"
+    "CREATE INDEX ledger_job_settled ON ledger_job(settled, expires_ms, changed_ms);"
+    "CREATE INDEX ledger_job_state ON ledger_job(state, job_id);",
 };
-
-#define JOB_COLUMNS                                                                                \
-    "job_id, epoch, state, idempotency_key, submitted_ms, changed_ms, error_code, error_field,"    \
-    " error_message, spec_json, report_json"
-
-/* The statements, prepared once at open. */
-#define STATEMENTS(X)                                                                              \
-    X(SAVE_JOB, "INSERT INTO ledger_job(" JOB_COLUMNS ")"                                          \
-                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"                            \
-                " ON CONFLICT(job_id) DO UPDATE SET epoch = ?2, state = ?3, changed_ms = ?6,"      \
-                " error_code = ?7, error_field = ?8, error_message = ?9,"                          \
-                " spec_json = coalesce(?10, spec_json),"                                           \
-                " report_json = coalesce(?11, report_json) WHERE epoch <= ?2")                     \
-    X(SAVE_STAGE, "INSERT OR REPLACE INTO ledger_stage VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")        \
-    X(FORGET_EARLIER, "DELETE FROM ledger_task WHERE job_id = ?1 AND stage <> ?2")                 \
-    X(SAVE_TASK, "INSERT OR REPLACE INTO ledger_task VALUES(?1, ?2, ?3, ?4, ?5, ?6)")              \
-    X(FORGET_STAGE, "DELETE FROM ledger_stage WHERE job_id = ?1")                                  \
-    X(FORGET_TASKS, "DELETE FROM ledger_task WHERE job_id = ?1")                                   \
-    X(REMOVE_JOB, "DELETE FROM ledger_job WHERE job_id = ?1")                                      \
-    X(CLAIM, "UPDATE ledger_owner SET fence = fence + 1, owner = ?1")                              \
-    X(FENCE, "SELECT fence, owner FROM ledger_owner")                                              \
-    X(GENERATION, "SELECT ledger FROM ledger_owner")                                               \
-    X(EPOCH, "SELECT epoch FROM ledger_job WHERE job_id = ?1")                                     \
-    X(ONE_JOB, "SELECT " JOB_COLUMNS " FROM ledger_job WHERE job_id = ?1")                         \
-    X(LOAD_JOBS, "SELECT " JOB_COLUMNS " FROM ledger_job ORDER BY number")                         \
-    X(LOAD_STAGES, "SELECT s.* FROM ledger_stage s JOIN ledger_job j USING(job_id)"                \
-                   " ORDER BY j.number")                                                           \
-    X(LOAD_TASKS, "SELECT t.* FROM ledger_task t JOIN ledger_stage s USING(job_id, stage)"         \
-                  " JOIN ledger_job j USING(job_id) ORDER BY j.number, t.task")                    \
-    X(PING, "SELECT count(*) FROM schema_version")
-
-typedef enum {
-#define X(name, sql) name,
-    STATEMENTS(X)
-#undef X
-        STATEMENT_COUNT
-} statement_name_t;
 
 static const char *const SQL[STATEMENT_COUNT] = {
 #define X(name, sql) sql,
     STATEMENTS(X)
 #undef X
 };
-
-typedef struct {
-    ledger_t base;
-    database_t *database;
-    statement_t *statements[STATEMENT_COUNT];
-    int64_t fence; /* of our claim; 0: none */
-    char generation[LEDGER_GENERATION_SIZE];
-} ledger_sqlite_t;
-
-static ledger_sqlite_t *self_of(ledger_t *ledger) { return (ledger_sqlite_t *)ledger; }
-
-static statement_t *statement_of(ledger_t *ledger, statement_name_t name)
-{
-    return self_of(ledger)->statements[name];
-}
 
 static int read_fence(ledger_t *ledger, int64_t *fence, char owner[200], error_t *error)
 {
@@ -151,6 +107,8 @@ static int put_job(ledger_t *ledger, const ledger_job_t *job, error_t *error)
     statement_bind_text(statement, 9, job->error.message);
     statement_bind_text(statement, 10, job->spec_json);
     statement_bind_text(statement, 11, job->report_json);
+    statement_bind_int(statement, 12, job->settled);
+    statement_bind_int(statement, 13, job->expires_ms);
     int code = statement_run(statement, error);
     if (code == ERR_CONFLICT)
         return key_conflict(job, error);
@@ -227,6 +185,12 @@ static int forget_tasks(ledger_t *ledger, const char *job_id, error_t *error)
     return code == OK ? run_for(ledger, FORGET_TASKS, job_id, error) : code;
 }
 
+static int forget(ledger_t *ledger, const char *job_id, error_t *error)
+{
+    int code = forget_tasks(ledger, job_id, error);
+    return code == OK ? run_for(ledger, SETTLE, job_id, error) : code;
+}
+
 static int remove_job(ledger_t *ledger, const char *job_id, error_t *error)
 {
     int code = forget_tasks(ledger, job_id, error);
@@ -243,7 +207,9 @@ static int put(ledger_t *ledger, const ledger_change_t *change, error_t *error)
     case LEDGER_TASK:
         return put_task(ledger, change->ref, change->result, error);
     case LEDGER_FORGET:
-        return forget_tasks(ledger, change->job_id, error);
+        return forget(ledger, change->job_id, error);
+    case LEDGER_SETTLE:
+        return run_for(ledger, SETTLE, change->job_id, error);
     case LEDGER_REMOVE:
         return remove_job(ledger, change->job_id, error);
     }
@@ -323,170 +289,6 @@ static int renew(ledger_t *ledger, error_t *error)
     return code;
 }
 
-static void read_text(const statement_t *statement, int column, char *out, size_t size)
-{
-    snprintf(out, size, "%s", statement_text(statement, column));
-}
-
-static int read_hash(const ledger_t *ledger, const statement_t *statement, int column,
-                     sha256_t *out, error_t *error)
-{
-    const void *bytes = statement_blob(statement, column);
-    if (statement_length(statement, column) != sizeof out->bytes)
-        return error_set(error, ERR_IO, "%s is damaged: a hash has %zu bytes instead of 32",
-                         database_path(((const ledger_sqlite_t *)ledger)->database),
-                         statement_length(statement, column));
-    memcpy(out->bytes, bytes, sizeof out->bytes);
-    return OK;
-}
-
-/* A copy of a text column; NULL stays NULL. */
-static int read_json(const statement_t *statement, int column, char **out, error_t *error)
-{
-    *out = NULL;
-    if (statement_is_null(statement, column))
-        return OK;
-    *out = strdup(statement_text(statement, column));
-    return *out ? OK : error_set(error, ERR_MEMORY, "no memory for a job of the ledger");
-}
-
-static int read_job(const ledger_t *ledger, const statement_t *statement, ledger_job_t *out,
-                    error_t *error)
-{
-    memset(out, 0, sizeof *out);
-    read_text(statement, 0, out->job_id, sizeof out->job_id);
-    out->epoch = (uint32_t)statement_int(statement, 1);
-    if (!job_state_parse(statement_text(statement, 2), &out->state))
-        return error_set(error, ERR_IO, "%s: job %s has the unknown state \"%s\"",
-                         database_path(((const ledger_sqlite_t *)ledger)->database), out->job_id,
-                         statement_text(statement, 2));
-    read_text(statement, 3, out->idempotency_key, sizeof out->idempotency_key);
-    out->submitted_ms = statement_int(statement, 4);
-    out->changed_ms = statement_int(statement, 5);
-    out->error.code = (int)statement_int(statement, 6);
-    read_text(statement, 7, out->error.field, sizeof out->error.field);
-    read_text(statement, 8, out->error.message, sizeof out->error.message);
-    int code = read_json(statement, 9, &out->spec_json, error);
-    if (code == OK)
-        code = read_json(statement, 10, &out->report_json, error);
-    if (code != OK)
-        ledger_job_clear(out);
-    return code;
-}
-
-typedef int (*job_callback_t)(void *context, const ledger_job_t *job);
-typedef int (*stage_callback_t)(void *context, const ledger_stage_t *stage);
-typedef int (*task_callback_t)(void *context, const task_ref_t *ref, const sha256_t *result);
-
-static int load_jobs(ledger_t *ledger, job_callback_t callback, void *context, error_t *error)
-{
-    statement_t *statement = statement_of(ledger, LOAD_JOBS);
-    int row = 0;
-    int code = statement_step(statement, &row, error);
-    while (code == OK && row) {
-        ledger_job_t job;
-        code = read_job(ledger, statement, &job, error);
-        if (code != OK)
-            break;
-        code = callback(context, &job);
-        ledger_job_clear(&job);
-        if (code == OK)
-            code = statement_step(statement, &row, error);
-    }
-    statement_reset(statement);
-    return code;
-}
-
-static int read_stage(const ledger_t *ledger, const statement_t *statement, ledger_stage_t *out,
-                      error_t *error)
-{
-    memset(out, 0, sizeof *out);
-    read_text(statement, 0, out->job_id, sizeof out->job_id);
-    out->epoch = (uint32_t)statement_int(statement, 1);
-    out->stage = (uint32_t)statement_int(statement, 2);
-    out->task_count = (uint32_t)statement_int(statement, 3);
-    out->last = (int)statement_int(statement, 4);
-    int code = read_hash(ledger, statement, 5, &out->stage_sha, error);
-    return code == OK ? read_hash(ledger, statement, 6, &out->state_sha, error) : code;
-}
-
-static int load_stages(ledger_t *ledger, stage_callback_t callback, void *context, error_t *error)
-{
-    statement_t *statement = statement_of(ledger, LOAD_STAGES);
-    int row = 0;
-    int code = statement_step(statement, &row, error);
-    while (code == OK && row) {
-        ledger_stage_t stage;
-        code = read_stage(ledger, statement, &stage, error);
-        if (code == OK)
-            code = callback(context, &stage);
-        if (code == OK)
-            code = statement_step(statement, &row, error);
-    }
-    statement_reset(statement);
-    return code;
-}
-
-static int read_task(const ledger_t *ledger, const statement_t *statement, task_ref_t *ref,
-                     sha256_t *result, error_t *error)
-{
-    memset(ref, 0, sizeof *ref);
-    read_text(statement, 0, ref->job_id, sizeof ref->job_id);
-    ref->stage = (uint32_t)statement_int(statement, 1);
-    ref->task = (uint32_t)statement_int(statement, 2);
-    ref->epoch = (uint32_t)statement_int(statement, 3);
-    ref->attempt = (uint32_t)statement_int(statement, 4);
-    return read_hash(ledger, statement, 5, result, error);
-}
-
-static int load_tasks(ledger_t *ledger, task_callback_t callback, void *context, error_t *error)
-{
-    statement_t *statement = statement_of(ledger, LOAD_TASKS);
-    int row = 0;
-    int code = statement_step(statement, &row, error);
-    while (code == OK && row) {
-        task_ref_t ref;
-        sha256_t result;
-        code = read_task(ledger, statement, &ref, &result, error);
-        if (code == OK)
-            code = callback(context, &ref, &result);
-        if (code == OK)
-            code = statement_step(statement, &row, error);
-    }
-    statement_reset(statement);
-    return code;
-}
-
-static int load(ledger_t *ledger, job_callback_t job, stage_callback_t stage, task_callback_t task,
-                void *context, error_t *error)
-{
-    database_t *database = self_of(ledger)->database;
-    int code = database_begin_read(database, error);
-    if (code != OK)
-        return code;
-    code = load_jobs(ledger, job, context, error);
-    if (code == OK)
-        code = load_stages(ledger, stage, context, error);
-    if (code == OK)
-        code = load_tasks(ledger, task, context, error);
-    database_rollback(database);
-    return code;
-}
-
-static int one_job(ledger_t *ledger, const char *job_id, ledger_job_t *out, error_t *error)
-{
-    statement_t *statement = statement_of(ledger, ONE_JOB);
-    int row = 0;
-    statement_bind_text(statement, 1, job_id);
-    int code = statement_step(statement, &row, error);
-    if (code == OK && !row)
-        code = error_set(error, ERR_NOT_FOUND, "there is no job %s", job_id);
-    if (code == OK)
-        code = read_job(ledger, statement, out, error);
-    statement_reset(statement);
-    return code;
-}
-
 static int ping(ledger_t *ledger, error_t *error)
 {
     return statement_run(statement_of(ledger, PING), error);
@@ -510,8 +312,12 @@ static const ledger_verbs_t VERBS = {
     .claim = claim,
     .renew = renew,
     .fence = fence,
-    .load = load,
-    .job = one_job,
+    .load = ledger_sqlite_load,
+    .job = ledger_sqlite_job,
+    .find = ledger_sqlite_find,
+    .list = ledger_sqlite_list,
+    .count = ledger_sqlite_count,
+    .expired = ledger_sqlite_expired,
     .ping = ping,
     .close = close_ledger,
 };

@@ -56,6 +56,7 @@ class Service(StoredService):
         """Their retention ended, by a clock that is put back while nobody looks."""
         for job in jobs:
             self.redis("HSET stage4:job:%s changed_ms 1000" % job)
+            self.redis("ZADD stage4:ended 1000 %s" % job)  # where the time is looked for
 
     def files(self, job):
         return sorted((self.folder / "data").glob("*%s*" % job))

@@ -145,8 +145,8 @@ static int ledger_dump_task(void *context, const task_ref_t *ref, const sha256_t
 static ledger_dump_t *ledger_dump(ledger_fixture_t *self)
 {
     ledger_dump_t *dump = calloc(1, sizeof *dump);
-    assert_int_equal(self->ledger->verbs->load(self->ledger, ledger_dump_job, ledger_dump_stage,
-                                               ledger_dump_task, dump, NULL),
+    assert_int_equal(self->ledger->verbs->load(self->ledger, NULL, ledger_dump_job,
+                                               ledger_dump_stage, ledger_dump_task, dump, NULL),
                      OK);
     return dump;
 }

@@ -5,6 +5,7 @@
 #ifndef STAGE4_TESTS_LIB_LEDGER_SUITE_H
 #define STAGE4_TESTS_LIB_LEDGER_SUITE_H
 
+#include "tests/lib/ledger_ended.h"
 #include "tests/lib/ledger_fixture.h"
 
 static void a_saved_job_is_there_after_reopening(void **state)
@@ -196,8 +197,8 @@ static void a_callback_can_end_the_walk(void **state)
     assert_int_equal(ledger_save(self, &job), OK);
     job = ledger_a_job("k", 1, "");
     assert_int_equal(ledger_save(self, &job), OK);
-    assert_int_equal(self->ledger->verbs->load(self->ledger, ledger_dump_job, ledger_dump_stage,
-                                               ledger_dump_task, &dump, NULL),
+    assert_int_equal(self->ledger->verbs->load(self->ledger, NULL, ledger_dump_job,
+                                               ledger_dump_stage, ledger_dump_task, &dump, NULL),
                      ERR_CANCELLED);
     assert_null(strstr(dump.text, "job k"));
     assert_int_equal(ledger_save(self, &job), OK); /* the walk holds nothing back */
@@ -487,6 +488,10 @@ static int ledger_suite(ledger_factory_t *factory)
         LEDGER_TEST(a_ledger_answers_a_ping, factory),
         LEDGER_TEST(a_removed_job_leaves_nothing_and_frees_its_key, factory),
         LEDGER_TEST(changes_made_together_have_outcomes_of_their_own, factory),
+        LEDGER_TEST(a_settled_job_is_read_only_when_it_is_asked_for, factory),
+        LEDGER_TEST(jobs_are_listed_and_counted_by_state, factory),
+        LEDGER_TEST(a_job_is_found_by_its_key, factory),
+        LEDGER_TEST(what_is_past_its_time_is_found, factory),
         LEDGER_TEST(who_has_lost_the_ledger_changes_nothing, factory),
         LEDGER_TEST(an_owner_that_is_started_again_has_the_ledger, factory),
     };

@@ -373,6 +373,8 @@ static void check_save_job(world_t *self, const core_action_t *action)
             "%s is cancelled in the epoch that it ran in", job->id);
     REQUIRE(action->state != JOB_CANCELLED || watch->purged, "%s is cancelled, but not purged",
             job->id);
+    REQUIRE(!action->settled || (job_state_ended(action->state) && watch->purged_well),
+            "%s is saved as settled, and its purge has failed", job->id);
     REQUIRE(action->state != JOB_COMPLETED || watch->written, "%s is completed, but not written",
             job->id);
     REQUIRE(action->state != JOB_FAILED || failure_is_justified(self, watch),
@@ -476,6 +478,19 @@ static void check_changed(world_t *self, const core_action_t *action)
             job_state_name(action->state), job_state_name(row->state));
 }
 
+/* From here on only the ledger knows it: what it has must be the end. */
+static void check_forgotten(world_t *self, const core_action_t *action)
+{
+    sim_job_t *job = &self->jobs[job_index(action->job_id)];
+    watch_t *watch = &job->watch;
+    const durable_t *row = &job->durable;
+    REQUIRE(!row->present || row->settled, "%s is forgotten while the ledger says %s, not settled",
+            job->id, job_state_name(row->state));
+    REQUIRE(watch->row_ops + watch->result_ops + watch->advance_ops + watch->purge_ops == 0,
+            "%s is forgotten while operations of it are under way", job->id);
+    watch->rewinding = watch->unsure = watch->must_merge = 0;
+}
+
 static void check_ticket(world_t *self, const core_action_t *action)
 {
     if (action->ticket == 0)
@@ -519,6 +534,7 @@ void check_action(world_t *self, const core_action_t *action)
         [CORE_ACTION_STOP_ADVANCE] = NULL,           [CORE_ACTION_LOST] = check_lost,
         [CORE_ACTION_WRITE] = check_write,           [CORE_ACTION_PURGE] = check_purge,
         [CORE_ACTION_REMOVE] = check_remove,         [CORE_ACTION_CHANGED] = check_changed,
+        [CORE_ACTION_FORGOTTEN] = check_forgotten,
     };
     check_ticket(self, action);
     if (CHECKS[action->kind])

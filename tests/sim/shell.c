@@ -163,6 +163,7 @@ static void start_op(world_t *self, const core_action_t *action)
     op->task_count = action->task_count;
     op->last = action->last;
     op->first = action->first;
+    op->settled = action->settled;
     op->state = action->state;
     op->error.code = action->error.code;
     op->stage_sha = action->stage_sha;
@@ -252,7 +253,7 @@ void shell_expire(world_t *self, uint32_t job)
     event.kind = CORE_EVENT_EXPIRE;
     memcpy(event.job_id, self->jobs[job].id, sizeof event.job_id);
     if (self->core)
-        shell_feed(self, &event);
+        shell_feed_or_recall(self, &event);
 }
 
 void shell_done(world_t *self, uint32_t index)
@@ -363,6 +364,7 @@ static void carry_out(world_t *self, const core_action_t *action)
             retry_soon(self, job_index(action->job_id));
         break;
     case CORE_ACTION_LOST:
+    case CORE_ACTION_FORGOTTEN:
         break;
     default:
         start_op(self, action);
@@ -371,10 +373,10 @@ static void carry_out(world_t *self, const core_action_t *action)
 
 static void note_action(world_t *self, const core_action_t *action)
 {
-    static const char *const NAMES[] = {"REPLY",       "SAVE_JOB", "SAVE_STAGE", "SAVE_RESULT",
-                                        "DROP_RESULT", "ACK",      "DISPATCH",   "ABORT",
-                                        "DISMISS",     "LOST",     "ADVANCE",    "STOP_ADVANCE",
-                                        "WRITE",       "PURGE",    "REMOVE",     "CHANGED"};
+    static const char *const NAMES[] = {
+        "REPLY",    "SAVE_JOB", "SAVE_STAGE", "SAVE_RESULT", "DROP_RESULT", "ACK",
+        "DISPATCH", "ABORT",    "DISMISS",    "LOST",        "ADVANCE",     "STOP_ADVANCE",
+        "WRITE",    "PURGE",    "REMOVE",     "CHANGED",     "FORGOTTEN"};
     const task_ref_t *ref = &action->ref;
     world_note(self,
                "    %-12s ticket %llu %s epoch %u %s stage %u | worker %u task %u.%u.%u#%u"
@@ -434,7 +436,10 @@ static void receive_client(world_t *self, const mail_t *mail)
     if (mail->verb == VERB_SUBMIT)
         self->jobs[mail->index].watch.submitted = 1;
     world_note(self, "client: verb %d, %s", (int)mail->verb, event.job_id);
-    shell_feed(self, &event);
+    if (event.kind == CORE_EVENT_SUBMIT)
+        shell_feed(self, &event);
+    else
+        shell_feed_or_recall(self, &event);
 }
 
 static void receive_worker(world_t *self, const mail_t *mail)
@@ -478,7 +483,7 @@ void shell_receive(world_t *self, const mail_t *mail)
         receive_worker(self, mail);
 }
 
-/* ---- death and recovery ---- */
+/* ---- death ---- */
 
 void shell_crash(world_t *self)
 {
@@ -496,87 +501,4 @@ void shell_crash(world_t *self)
     for (uint32_t i = 0; i < self->request_count; i++)
         self->requests[i].answered = 1; /* their clients see the connection close */
     mail_at(self, MAIL_START, self->now_ms + rng_between(&self->rng, 1, 2000));
-}
-
-static void recover_jobs(world_t *self)
-{
-    for (uint32_t order = 1; order <= self->insert_count; order++) {
-        for (uint32_t i = 0; i < self->job_count; i++) {
-            const durable_t *row = &self->jobs[i].durable;
-            if (!row->present || row->order != order)
-                continue;
-            core_event_t event;
-            memset(&event, 0, sizeof event);
-            event.kind = CORE_EVENT_RECOVER_JOB;
-            memcpy(event.job_id, self->jobs[i].id, sizeof event.job_id);
-            event.priority = i % 3;
-            event.epoch = row->epoch;
-            event.state = row->state;
-            event.error.code = row->error.code;
-            shell_feed(self, &event);
-        }
-    }
-}
-
-static void recover_stages(world_t *self)
-{
-    for (uint32_t i = 0; i < self->job_count; i++) {
-        const durable_t *row = &self->jobs[i].durable;
-        if (!row->has_stage)
-            continue;
-        if (row->input_lost && i % 2 &&
-            !job_state_ended(row->state)) { /* noticed before anything else: it is left out */
-            self->jobs[i].watch.rewinding = 1;
-            continue;
-        }
-        core_event_t event;
-        memset(&event, 0, sizeof event);
-        event.kind = CORE_EVENT_RECOVER_STAGE;
-        memcpy(event.job_id, self->jobs[i].id, sizeof event.job_id);
-        event.epoch = row->stage_epoch;
-        event.stage = row->stage;
-        event.task_count = row->task_count;
-        event.last = row->last;
-        event.memory = self->jobs[i].model.memory;
-        event.stage_sha = row->stage_sha;
-        event.state_sha = row->state_sha;
-        shell_feed(self, &event);
-    }
-}
-
-static void recover_tasks(world_t *self)
-{
-    for (uint32_t i = 0; i < self->job_count; i++) {
-        durable_t *row = &self->jobs[i].durable;
-        for (uint32_t task = 0; task < MODEL_TASKS; task++) {
-            if (!row->tasks[task].present)
-                continue;
-            row->tasks[task].told = 1;
-            core_event_t event;
-            memset(&event, 0, sizeof event);
-            event.kind = CORE_EVENT_RECOVER_TASK;
-            task_key_t key = {i, row->tasks[task].epoch, row->stage, task, 1};
-            key_to_ref(self, &key, &event.ref);
-            event.sha256 = model_sha(row->tasks[task].value);
-            shell_feed(self, &event);
-        }
-    }
-}
-
-void shell_start(world_t *self)
-{
-    if (self->core)
-        return;
-    world_note(self, "the coordinator starts");
-    uint32_t generation = self->generation;
-    self->core = core_new(&self->options);
-    self->last_ticket = 0;
-    recover_jobs(self);
-    recover_stages(self);
-    recover_tasks(self);
-    core_event_t event;
-    memset(&event, 0, sizeof event);
-    event.kind = CORE_EVENT_RECOVERED;
-    if (self->generation == generation)
-        shell_feed(self, &event);
 }

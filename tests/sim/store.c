@@ -13,6 +13,7 @@ static int save_job(world_t *self, const op_t *op)
     row->present = 1;
     row->epoch = op->epoch;
     row->state = op->state;
+    row->settled = op->settled;
     row->error = op->error;
     return OK;
 }
@@ -102,6 +103,7 @@ static int write_outcome(world_t *self, const op_t *op)
 static int purge(world_t *self, const op_t *op)
 {
     durable_t *row = &self->jobs[op->job].durable;
+    row->settled = job_state_ended(row->state) && row->state != JOB_REMOVING;
     if (op->state != JOB_COMPLETED)
         row->has_outcome = 0;
     if (op->state == JOB_FAILED)

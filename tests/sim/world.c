@@ -241,7 +241,7 @@ static void calm(world_t *self)
 static int is_for_coordinator(mail_kind_t kind)
 {
     return kind <= MAIL_GOODBYE || kind == MAIL_CLIENT || kind == MAIL_DONE ||
-           kind == MAIL_LOSE_INPUT || kind == MAIL_EXPIRE;
+           kind == MAIL_LOSE_INPUT || kind == MAIL_EXPIRE || kind == MAIL_RECALL;
 }
 
 /* What comes while the coordinator stands still is read, in its order, when it goes on. */
@@ -285,6 +285,9 @@ static void happen(world_t *self, const mail_t *mail)
         break;
     case MAIL_EXPIRE:
         shell_expire(self, mail->index);
+        break;
+    case MAIL_RECALL:
+        shell_recalled(self, mail);
         break;
     case MAIL_QUIET:
         calm(self);
@@ -349,9 +352,10 @@ static int job_at_rest(const world_t *self, const sim_job_t *job)
 {
     const durable_t *row = &job->durable;
     core_job_view_t view;
-    if (!row->present || row->state == JOB_PAUSED ||
-        (job_state_ended(row->state) && row->state != JOB_REMOVING))
+    if (!row->present || row->state == JOB_PAUSED)
         return 1;
+    if (row->settled)
+        return !self->core || !core_knows(self->core, job->id);
     return job->watch.refused && self->core && !core_job(self->core, job->id, &view);
 }
 

@@ -30,6 +30,7 @@ typedef struct {
     uint32_t epoch;
     job_state_t state;
     error_t error;
+    int settled; /* it has ended, and so has its purge: the core need not know it */
     int has_stage;
     uint32_t stage_epoch, stage, task_count;
     int last;
@@ -82,8 +83,9 @@ typedef struct {
     int result_ops;  /* SAVE_RESULT under way */
     int advance_ops; /* ADVANCE or WRITE under way */
     int purge_ops;
-    int purged;  /* a PURGE has ended, well or not, since the coordinator started */
-    int written; /* a WRITE has ended well */
+    int purged;      /* a PURGE has ended, well or not, since the coordinator started */
+    int purged_well; /* ... that went well was the last of them */
+    int written;     /* a WRITE has ended well */
     uint32_t blame[MODEL_STAGES][MODEL_TASKS]; /* upper bound of a task's faults */
     uint32_t store_errors;
     int permanent_error;
@@ -149,6 +151,7 @@ typedef enum {
     MAIL_STALL,
     MAIL_HANG,
     MAIL_EXPIRE,
+    MAIL_RECALL, /* what the ledger has of a forgotten job has been read, for a control or EXPIRE */
     MAIL_QUIET
 } mail_kind_t;
 
@@ -185,7 +188,7 @@ typedef struct {
     int lost;     /* DONE will say that a file is lost */
     int stopped;
     uint32_t epoch, stage, task_count, worker;
-    int last, first;
+    int last, first, settled;
     job_state_t state;
     error_t error;
     sha256_t stage_sha, state_sha, sha;
@@ -298,7 +301,6 @@ void mail_again(world_t *self, const mail_t *mail, int64_t at_ms); /* the same, 
 int same_key(const task_key_t *a, const task_key_t *b);
 
 /* shell.c */
-void shell_start(world_t *self);
 void shell_crash(world_t *self);
 void shell_feed(world_t *self, core_event_t *event); /* one core_step and its actions */
 void shell_receive(world_t *self, const mail_t *mail);
@@ -310,6 +312,11 @@ void shell_expire(world_t *self, uint32_t job);
 void key_to_ref(const world_t *self, const task_key_t *key, task_ref_t *out);
 task_key_t ref_to_key(const task_ref_t *ref);
 uint32_t job_index(const char *job_id);
+
+/* recover.c */
+void shell_start(world_t *self);
+void shell_feed_or_recall(world_t *self, core_event_t *event);
+void shell_recalled(world_t *self, const mail_t *mail);
 
 /* store.c: what ops do to durable things */
 int store_apply(world_t *self, op_t *op); /* the code that DONE says */

@@ -147,8 +147,8 @@ static int tasks_in_ledger(const fixture_t *self)
     int count = 0;
     assert_int_equal(
         ledger_open_sqlite(folder_path(&self->folder, "ledger.db", path), &other, NULL), OK);
-    assert_int_equal(other->verbs->load(other, count_job, count_stage, count_task, &count, NULL),
-                     OK);
+    assert_int_equal(
+        other->verbs->load(other, NULL, count_job, count_stage, count_task, &count, NULL), OK);
     other->verbs->close(&other);
     return count;
 }

@@ -218,4 +218,32 @@ static inline task_ref_t dispatched(const fixture_t *self, size_t nth)
     return found->ref;
 }
 
+/* What the ledger has of an ended job that the core has forgotten: its row, and of a failed one its
+ * stage of that many tasks, `finished` of them done. Then comes what is wanted of it. */
+static inline void recall(fixture_t *self, const char *job_id, job_state_t job_state, int code,
+                          uint32_t task_count, uint32_t finished)
+{
+    core_event_t event = event_of(CORE_EVENT_RECOVER_JOB, job_id);
+    assert_false(core_knows(self->core, job_id));
+    event.epoch = 1;
+    event.state = job_state;
+    event.settled = 1;
+    if (code)
+        error_set(&event.error, code, "as it was");
+    feed(self, &event);
+    event = event_of(CORE_EVENT_RECOVER_STAGE, job_id);
+    event.epoch = 1;
+    event.task_count = task_count;
+    if (task_count)
+        feed(self, &event);
+    for (uint32_t task = 0; task < finished; task++) {
+        event = event_of(CORE_EVENT_RECOVER_TASK, NULL);
+        strcpy(event.ref.job_id, job_id);
+        event.ref.epoch = 1;
+        event.ref.task = task;
+        feed(self, &event);
+    }
+    assert_int_equal(self->actions.count, 0);
+}
+
 #endif

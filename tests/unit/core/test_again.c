@@ -25,6 +25,7 @@ static void fail_after_three_faults(fixture_t *f, const char *job_id)
     }
     done(f, ticket_of(f, CORE_ACTION_SAVE_JOB), OK);
     done(f, ticket_of(f, CORE_ACTION_PURGE), OK);
+    assert_string_equal(action(f, CORE_ACTION_FORGOTTEN)->job_id, job_id);
 }
 
 /* Queued, and started again: the actions are those of the first dispatch or ADVANCE. */
@@ -46,10 +47,12 @@ static void a_retried_job_goes_on_from_what_is_durable(void **state)
     fail_after_three_faults(&f, "b");
     fail_job(&f, "a", ERR_CHANGED);
     done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
+    recall(&f, "b", JOB_FAILED, ERR_IO, 3, 2);
     retry(&f, "b");
     assert_null(action(&f, CORE_ACTION_ADVANCE));
     assert_int_equal(dispatched(&f, 0).epoch, 2);
-    assert_int_equal(dispatched(&f, 0).attempt, 4);
+    assert_int_equal(dispatched(&f, 0).task, 2);
+    assert_int_equal(action_count(&f, CORE_ACTION_DISPATCH), 1);
     fixture_close(&f);
 }
 
@@ -59,6 +62,7 @@ static void a_quarantined_task_gets_a_fresh_count(void **state)
     fixture_t f;
     fixture_open(&f);
     fail_after_three_faults(&f, "a");
+    recall(&f, "a", JOB_FAILED, ERR_IO, 1, 0);
     retry(&f, "a");
     for (int i = 0; i < 2; i++) {
         task_ref_t task = dispatched(&f, 0);
@@ -78,6 +82,7 @@ static void changed_input_is_planned_anew(void **state)
     fixture_open(&f);
     fail_job(&f, "a", ERR_CHANGED);
     done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
+    recall(&f, "a", JOB_FAILED, ERR_CHANGED, 2, 1);
     retry(&f, "a");
     assert_true(action(&f, CORE_ACTION_ADVANCE)->first);
     fixture_close(&f);
@@ -111,10 +116,12 @@ static void only_what_has_failed_or_was_cancelled_is_retried(void **state)
     control(&f, "a", VERB_CANCEL, 1);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
     done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
+    assert_true(action(&f, CORE_ACTION_SAVE_JOB)->settled);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    recall(&f, "a", JOB_CANCELLED, OK, 0, 0);
     retry(&f, "a");
     assert_true(action(&f, CORE_ACTION_ADVANCE)->first);
-    assert_int_equal(action(&f, CORE_ACTION_ADVANCE)->epoch, 3);
+    assert_int_equal(action(&f, CORE_ACTION_ADVANCE)->epoch, 2);
     fixture_close(&f);
 }
 
@@ -129,7 +136,9 @@ static void a_retry_counts_against_the_queue_limit(void **state)
     fail_after_three_faults(&f, "a");
     submit(&f, "b", 1);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    recall(&f, "a", JOB_FAILED, ERR_IO, 1, 0);
     control(&f, "a", VERB_RETRY, 9);
+    assert_non_null(action(&f, CORE_ACTION_FORGOTTEN)); /* nothing came of it */
     assert_int_equal(action(&f, CORE_ACTION_REPLY)->error.code, ERR_BUSY);
     assert_string_equal(action(&f, CORE_ACTION_REPLY)->error.field, "queue_limit");
     fixture_close(&f);
@@ -289,6 +298,8 @@ static void an_expired_job_is_removed_once_that_is_durable(void **state)
     core_job_view_t view;
     fixture_open(&f);
     fail_after_three_faults(&f, "a");
+    assert_int_equal(core_job_count(f.core, JOB_FAILED), 1);
+    recall(&f, "a", JOB_FAILED, ERR_IO, 1, 0);
     expire(&f, "a");
     assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_REMOVING);
     assert_null(action(&f, CORE_ACTION_REMOVE));
@@ -300,8 +311,9 @@ static void an_expired_job_is_removed_once_that_is_durable(void **state)
     assert_int_equal(f.actions.count, 0); /* until the next EXPIRE */
     expire(&f, "a");
     done(&f, ticket_of(&f, CORE_ACTION_REMOVE), OK);
+    assert_non_null(action(&f, CORE_ACTION_FORGOTTEN));
     assert_false(core_job(f.core, "a", &view));
-    assert_int_equal(core_job_count(f.core, JOB_REMOVING), 0);
+    assert_int_equal(core_job_count(f.core, JOB_FAILED) + core_job_count(f.core, JOB_REMOVING), 0);
     fixture_close(&f);
 }
 

@@ -161,7 +161,42 @@ static void a_job_runs_from_submit_to_purge(void **state)
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
     assert_int_equal(state_of(&f, "a"), JOB_COMPLETED);
     done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
-    assert_int_equal(f.actions.count, 0);
+    assert_int_equal(f.actions.count, 1);
+    assert_non_null(action(&f, CORE_ACTION_FORGOTTEN));
+    assert_false(core_knows(f.core, "a"));
+    assert_int_equal(core_job_count(f.core, JOB_COMPLETED), 1);
+    fixture_close(&f);
+}
+
+/* What has ended is in the ledger: the core may not grow with it. A purge that fails is tried again
+ * until then. */
+static void thousands_of_jobs_end_and_leave_nothing_behind(void **state)
+{
+    (void)state;
+    fixture_t f;
+    char id[JOB_ID_SIZE];
+    fixture_open(&f);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(id, sizeof id, "job-%d", i);
+        run_job(&f, id, 1);
+        control(&f, id, VERB_CANCEL, 0);
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+        done(&f, ticket_of(&f, CORE_ACTION_PURGE), i % 100 ? OK : ERR_IO);
+        assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->settled, i % 100 != 0);
+        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+        assert_int_equal(core_knows(f.core, id), i % 100 == 0);
+    }
+    f.now_ms = f.wake_ms;
+    core_event_t tick = event_of(CORE_EVENT_TICK, NULL);
+    feed(&f, &tick);
+    uint64_t purges[30];
+    for (size_t i = 0; i < 30; i++)
+        purges[i] = action_at(&f, CORE_ACTION_PURGE, i)->ticket;
+    assert_null(action_at(&f, CORE_ACTION_PURGE, 30));
+    for (size_t i = 0; i < 30; i++)
+        done(&f, purges[i], OK);
+    assert_int_equal(core_job_total(f.core), 0);
+    assert_int_equal(core_job_count(f.core, JOB_CANCELLED), 3000);
     fixture_close(&f);
 }
 
@@ -475,7 +510,9 @@ static void control_of_an_unknown_or_ended_job_is_refused(void **state)
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
     done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    recall(&f, "a", JOB_CANCELLED, OK, 0, 0);
     control(&f, "a", VERB_RESUME, 2);
+    assert_non_null(action(&f, CORE_ACTION_FORGOTTEN));
     assert_int_equal(action(&f, CORE_ACTION_REPLY)->error.code, ERR_CONFLICT);
     assert_non_null(strstr(action(&f, CORE_ACTION_REPLY)->error.message, "cancelled"));
     fixture_close(&f);
@@ -574,6 +611,7 @@ int main(void)
         cmocka_unit_test(a_higher_priority_starts_first),
         cmocka_unit_test(jobs_start_in_order_of_submission_up_to_the_running_limit),
         cmocka_unit_test(a_job_runs_from_submit_to_purge),
+        cmocka_unit_test(thousands_of_jobs_end_and_leave_nothing_behind),
         cmocka_unit_test(tasks_are_free_only_when_their_stage_is_saved),
         cmocka_unit_test(a_stage_that_cannot_be_saved_is_tried_again_and_then_fails_the_job),
         cmocka_unit_test(pausing_waits_for_running_tasks_and_their_results_count),

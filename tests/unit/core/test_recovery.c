@@ -152,19 +152,23 @@ static void cancelling_goes_on_with_the_purge(void **state)
     fixture_close(&f);
 }
 
-static void an_ended_job_is_purged_again_when_it_left_something(void **state)
+static void an_ended_job_that_is_not_settled_is_purged_again(void **state)
 {
     (void)state;
     fixture_t f;
     fixture_open(&f);
-    recover(&f, "clean", 1, JOB_COMPLETED);
+    core_event_t event = event_of(CORE_EVENT_RECOVER_COUNT, NULL);
+    event.state = JOB_COMPLETED;
+    event.count = 7; /* that are settled */
+    feed(&f, &event);
     recover(&f, "left", 1, JOB_COMPLETED);
     recover_stage(&f, "left", 1, 0);
     recover(&f, "failed", 1, JOB_FAILED);
     recovered(&f);
     assert_int_equal(action_count(&f, CORE_ACTION_PURGE), 2);
-    assert_int_equal(core_job_count(f.core, JOB_COMPLETED), 2);
-    control(&f, "clean", VERB_CANCEL, 1);
+    assert_int_equal(core_job_count(f.core, JOB_COMPLETED), 8);
+    assert_int_equal(core_job_total(f.core), 2);
+    control(&f, "left", VERB_CANCEL, 1);
     assert_int_equal(action(&f, CORE_ACTION_REPLY)->error.code, ERR_CONFLICT);
     fixture_close(&f);
 }
@@ -234,7 +238,7 @@ int main(void)
         cmocka_unit_test(writing_goes_on_with_write),
         cmocka_unit_test(paused_stays_paused_and_pausing_becomes_paused),
         cmocka_unit_test(cancelling_goes_on_with_the_purge),
-        cmocka_unit_test(an_ended_job_is_purged_again_when_it_left_something),
+        cmocka_unit_test(an_ended_job_that_is_not_settled_is_purged_again),
         cmocka_unit_test(a_priority_outlives_the_coordinator),
         cmocka_unit_test(queued_jobs_wait_in_their_order_behind_those_that_ran),
         cmocka_unit_test(a_stage_row_of_a_later_epoch_or_of_no_size_is_ignored),

@@ -228,6 +228,42 @@ static void a_redis_that_came_back_empty_is_noticed(void **state)
     none->verbs->close(&none);
 }
 
+/* The keys of before there were settled jobs: all are looked at once more, and none is lost. */
+static void the_first_layout_is_brought_up_to_date(void **state)
+{
+    ledger_fixture_t *self = *state;
+    const char *prefix = ((place_t *)self->place)->prefix;
+    static const char *const GONE[] = {"open", "ids", "due", "ended", "state:completed"};
+    ledger_owner_t owner = ledger_an_owner("aa", 1000);
+    size_t counts[JOB_STATE_COUNT];
+    char words[256];
+    ledger_end(self, "own", JOB_COMPLETED, 0);
+    ledger_job_t asked = ledger_a_job("own", 1, "");
+    asked.state = JOB_COMPLETED;
+    asked.spec_json = "{\"retention_days\":2}";
+    assert_int_equal(ledger_save(self, &asked), OK);
+    ledger_end(self, "other", JOB_COMPLETED, 0);
+    assert_int_equal(ledger_change(self->ledger, ledger_change_forget("own"), NULL), OK);
+    for (size_t i = 0; i < sizeof GONE / sizeof *GONE; i++) {
+        snprintf(words, sizeof words, "DEL %s%s", prefix, GONE[i]);
+        tell_redis(words);
+    }
+    snprintf(words, sizeof words, "HDEL %sjob:own settled expires_ms", prefix);
+    tell_redis(words);
+    snprintf(words, sizeof words, "HSET %sledger version 1", prefix);
+    tell_redis(words);
+    assert_int_equal(self->ledger->verbs->claim(self->ledger, &owner, NULL), OK);
+    ledger_dump_t *dump = ledger_dump(self);
+    assert_non_null(strstr(dump->text, "job own"));
+    assert_non_null(strstr(dump->text, "job other"));
+    free(dump);
+    assert_int_equal(self->ledger->verbs->count(self->ledger, counts, NULL), OK);
+    assert_int_equal(counts[JOB_COMPLETED], 2);
+    assert_int_equal(ledger_change(self->ledger, ledger_change_forget("own"), NULL), OK);
+    assert_int_equal(ledger_due(self, 2001 + 2 * 86400000 - 1, INT64_MAX), 0);
+    assert_int_equal(ledger_due(self, 2001 + 2 * 86400000, INT64_MIN), 1);
+}
+
 static void a_restart_is_survived_by_an_open_handle(void **state)
 {
     ledger_fixture_t *self = *state;
@@ -442,6 +478,7 @@ int main(void)
         cmocka_unit_test(another_kind_of_ledger_is_refused_by_name),
         LEDGER_TEST(a_restricted_user_is_enough, &factory),
         LEDGER_TEST(a_redis_that_came_back_empty_is_noticed, &factory),
+        LEDGER_TEST(the_first_layout_is_brought_up_to_date, &factory),
         LEDGER_TEST(a_restart_is_survived_by_an_open_handle, &factory),
         LEDGER_TEST(a_save_whose_connection_is_cut_is_sent_again, &factory),
         LEDGER_TEST(changes_made_together_survive_a_cut_and_forgotten_scripts, &factory),

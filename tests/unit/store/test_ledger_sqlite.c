@@ -1,3 +1,4 @@
+#include "common/sqlite.h"
 #include "lib/folder.h"
 #include "lib/ledger_suite.h"
 
@@ -98,12 +99,49 @@ static void a_full_disk_loses_nothing_acknowledged(void **state)
     place_destroy(self.place);
 }
 
+/* The tables of before there were settled jobs: all are looked at once more, and none is lost. */
+static void a_file_of_the_third_version_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    ledger_fixture_t self = {.place = place_new()};
+    database_t *database = NULL;
+    char path[512];
+    assert_int_equal(open_ledger(self.place, &self.ledger, NULL), OK);
+    ledger_job_t job = ledger_a_job("own", 1, "");
+    job.state = JOB_COMPLETED;
+    job.spec_json = "{\"retention_days\":2}";
+    assert_int_equal(ledger_save(&self, &job), OK);
+    ledger_end(&self, "other", JOB_COMPLETED, 0);
+    self.ledger->verbs->close(&self.ledger);
+    assert_int_equal(database_open(folder_path(self.place, "stage4.db", path), 0, &database, NULL),
+                     OK);
+    assert_int_equal(database_execute(database,
+                                      "DROP INDEX ledger_job_settled; DROP INDEX ledger_job_state;"
+                                      "ALTER TABLE ledger_job DROP COLUMN settled;"
+                                      "ALTER TABLE ledger_job DROP COLUMN expires_ms;"
+                                      "UPDATE schema_version SET version = 3",
+                                      NULL),
+                     OK);
+    database_close(&database);
+    assert_int_equal(open_ledger(self.place, &self.ledger, NULL), OK);
+    ledger_dump_t *dump = ledger_dump(&self);
+    assert_non_null(strstr(dump->text, "job own"));
+    assert_non_null(strstr(dump->text, "job other"));
+    free(dump);
+    assert_int_equal(ledger_change(self.ledger, ledger_change_forget("own"), NULL), OK);
+    assert_int_equal(ledger_due(&self, 2001 + 2 * 86400000 - 1, INT64_MAX), 0);
+    assert_int_equal(ledger_due(&self, 2001 + 2 * 86400000, INT64_MIN), 1);
+    self.ledger->verbs->close(&self.ledger);
+    place_destroy(self.place);
+}
+
 int main(void)
 {
     ledger_factory_t factory = {place_new, place_destroy, open_ledger};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_folder_is_an_error_with_the_path),
         cmocka_unit_test(a_file_of_something_else_is_an_error),
+        cmocka_unit_test(a_file_of_the_third_version_is_brought_up_to_date),
         cmocka_unit_test(a_full_disk_loses_nothing_acknowledged),
     };
     int failed = ledger_suite(&factory);
