@@ -55,6 +55,10 @@ static void tell_states(const metrics_now_t *now, FILE *out)
 static void tell_now(const metrics_now_t *now, FILE *out)
 {
     tell_states(now, out);
+    exposition_single(
+        out, "clustering_jobs_in_memory", "gauge",
+        "Jobs that have not ended, or are being cleaned up; others are in the ledger alone.",
+        (double)now->in_memory);
     exposition_single(out, "clustering_workers", "gauge", "Workers connected.",
                       (double)now->workers);
     exposition_single(out, "clustering_worker_threads", "gauge", "Threads of those workers.",

@@ -31,6 +31,7 @@ typedef struct {
 /* How things are when somebody asks. */
 typedef struct {
     size_t jobs[JOB_STATE_COUNT];
+    size_t in_memory; /* jobs that more than the ledger knows of */
     size_t workers;
     size_t worker_threads;
     size_t tasks_held; /* by workers */

@@ -75,7 +75,9 @@ static void answer_status(shell_t *self, const char *job_id, const net_peer_t *p
 
 static metrics_now_t now_of(const shell_t *self, const store_work_t *work)
 {
-    metrics_now_t now = {.workers = self->peer_count};
+    size_t known = core_job_total(self->core);
+    metrics_now_t now = {.in_memory = known > self->jobs.count ? known : self->jobs.count,
+                         .workers = self->peer_count};
     for (int state = 0; state < JOB_STATE_COUNT; state++)
         now.jobs[state] = core_job_count(self->core, (job_state_t)state);
     for (size_t i = 0; i < self->peer_count; i++) {

@@ -128,7 +128,7 @@ typedef struct {
     /* Without their reports. What a page costs depends on its length alone. */
     int (*list)(ledger_t *self, const ledger_query_t *query,
                 int (*job)(void *context, const ledger_job_t *job), void *context, error_t *error);
-    /* Settled or not. */
+    /* In each state in which a job can be settled, all of them; 0 in the others. */
     int (*count)(ledger_t *self, size_t counts[JOB_STATE_COUNT], error_t *error);
     /* Settled jobs whose own time is over, and those without one that have not changed since
      * `unchanged_since_ms`. The first LEDGER_IDS of them, in any order. */

@@ -175,14 +175,16 @@ int ledger_redis_list(ledger_t *ledger, const ledger_query_t *query,
 
 int ledger_redis_count(ledger_t *ledger, size_t counts[JOB_STATE_COUNT], error_t *error)
 {
+    static const job_state_t ENDS[] = {JOB_COMPLETED, JOB_CANCELLED, JOB_FAILED};
     int code = OK;
-    for (int state = 0; code == OK && state < JOB_STATE_COUNT; state++) {
+    memset(counts, 0, JOB_STATE_COUNT * sizeof *counts);
+    for (size_t i = 0; code == OK && i < COUNT(ENDS); i++) {
         char key[LEDGER_KEY_SIZE];
         redis_value_t *count = NULL;
-        key_of_set(ledger_redis_of(ledger), state, key);
+        key_of_set(ledger_redis_of(ledger), ENDS[i], key);
         const char *words[] = {"ZCARD", key};
         code = call(ledger_redis_of(ledger), words, COUNT(words), &count, error);
-        counts[state] = (size_t)redis_value_number(count);
+        counts[ENDS[i]] = (size_t)redis_value_number(count);
         redis_value_destroy(&count);
     }
     return code;

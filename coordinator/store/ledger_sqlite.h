@@ -46,7 +46,8 @@
             " ORDER BY job_id DESC LIMIT ?2")                                                      \
     X(LIST_STATE, "SELECT " JOB_COLUMNS ", NULL FROM ledger_job WHERE state = ?3 AND job_id < ?1"  \
                   " ORDER BY job_id DESC LIMIT ?2")                                                \
-    X(COUNT, "SELECT state, count(*) FROM ledger_job GROUP BY state")                              \
+    X(COUNT, "SELECT state, count(*) FROM ledger_job"                                              \
+             " WHERE state IN ('completed', 'cancelled', 'failed') GROUP BY state")                \
     X(EXPIRED, "SELECT job_id FROM ledger_job WHERE settled = 1 AND expires_ms = 0"                \
                " AND changed_ms <= ?2 UNION ALL SELECT job_id FROM ledger_job WHERE settled = 1"   \
                " AND expires_ms BETWEEN 1 AND ?1 LIMIT ?3")                                        \

@@ -1,5 +1,8 @@
 /* result_cache_memory.c - a cache in the process: buckets of entries, all of them in one list from
- * the one used last to the one that goes next. */
+ * the one used last to the one that goes next.
+ *
+ * Entries lie in pages of one block, as chains. Taken from the heap, answers of all sizes that come and
+ * go for days would tear holes into it, and the process would grow to a multiple of what it keeps. */
 #include "common/clock.h"
 #include "proto/store/result_cache.h"
 
@@ -7,8 +10,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define BUCKETS 4096
+#define PAGE_SIZE 2048
+#define NO_PAGE UINT32_MAX
 
 typedef struct entry {
     sha256_t key;
@@ -16,21 +22,104 @@ typedef struct entry {
     struct entry *next_in_bucket;
     struct entry *newer, *older;
     size_t length;
-    char value[]; /* and a NUL */
+    uint32_t rest; /* the page with what did not fit behind this */
 } entry_t;
+
+/* An entry begins a page; in the others of its chain there is `next`, and value. */
+typedef union {
+    entry_t entry;
+    uint32_t next; /* of a free page: the next free one */
+    char bytes[PAGE_SIZE];
+} page_t;
+
+#define FIRST_BYTES (PAGE_SIZE - sizeof(entry_t))
+#define REST_BYTES (PAGE_SIZE - sizeof(uint32_t))
 
 typedef struct {
     result_cache_t base;
     pthread_mutex_t lock;
-    size_t limit, used; /* bytes, the entries' own included */
     int64_t ttl_ms;
+    page_t *pages;
+    uint32_t page_count;
+    uint32_t fresh; /* pages from here on were never used */
+    uint32_t free;  /* the first of those that were */
+    uint32_t free_count;
     entry_t *newest, *oldest;
     entry_t *buckets[BUCKETS];
 } memory_cache_t;
 
 static memory_cache_t *of(result_cache_t *cache) { return (memory_cache_t *)cache; }
 
-static size_t size_of(const entry_t *entry) { return sizeof *entry + entry->length + 1; }
+static uint32_t pages_for(size_t length)
+{
+    return length <= FIRST_BYTES
+               ? 1
+               : (uint32_t)(1 + (length - FIRST_BYTES + REST_BYTES - 1) / REST_BYTES);
+}
+
+static uint32_t free_pages(const memory_cache_t *self)
+{
+    return self->free_count + self->page_count - self->fresh;
+}
+
+/* There is one. */
+static uint32_t take_page(memory_cache_t *self)
+{
+    if (!self->free_count)
+        return self->fresh++;
+    uint32_t page = self->free;
+    self->free = self->pages[page].next;
+    self->free_count--;
+    return page;
+}
+
+static void give_page(memory_cache_t *self, uint32_t page)
+{
+    self->pages[page].next = self->free;
+    self->free = page;
+    self->free_count++;
+}
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static void write_value(memory_cache_t *self, entry_t *entry, const char *value)
+{
+    size_t done = smaller(entry->length, FIRST_BYTES);
+    uint32_t *link = &entry->rest;
+    memcpy((char *)entry + sizeof *entry, value, done);
+    while (done < entry->length) {
+        size_t part = smaller(entry->length - done, REST_BYTES);
+        *link = take_page(self);
+        page_t *page = &self->pages[*link];
+        memcpy(page->bytes + sizeof page->next, value + done, part);
+        done += part;
+        link = &page->next;
+    }
+    *link = NO_PAGE;
+}
+
+static void read_value(const memory_cache_t *self, const entry_t *entry, char *out)
+{
+    size_t done = smaller(entry->length, FIRST_BYTES);
+    memcpy(out, (const char *)entry + sizeof *entry, done);
+    for (uint32_t at = entry->rest; at != NO_PAGE; at = self->pages[at].next) {
+        size_t part = smaller(entry->length - done, REST_BYTES);
+        memcpy(out + done, self->pages[at].bytes + sizeof self->pages[at].next, part);
+        done += part;
+    }
+    out[done] = 0;
+}
+
+static void give_pages(memory_cache_t *self, entry_t *entry)
+{
+    uint32_t rest = entry->rest;
+    while (rest != NO_PAGE) {
+        uint32_t next = self->pages[rest].next;
+        give_page(self, rest);
+        rest = next;
+    }
+    give_page(self, (uint32_t)((page_t *)entry - self->pages));
+}
 
 /* The place that points at the entry, or at NULL where it would be. */
 static entry_t **place_of(memory_cache_t *self, const sha256_t *key)
@@ -62,8 +151,7 @@ static void drop(memory_cache_t *self, entry_t **place)
     assert(entry);
     *place = entry->next_in_bucket;
     unlink_from_list(self, entry);
-    self->used -= size_of(entry);
-    free(entry);
+    give_pages(self, entry);
 }
 
 static int get(result_cache_t *cache, const sha256_t *key, char **value, size_t *length)
@@ -76,7 +164,7 @@ static int get(result_cache_t *cache, const sha256_t *key, char **value, size_t 
         drop(self, place);
     else if (*place && (*value = malloc((*place)->length + 1))) {
         *length = (*place)->length;
-        memcpy(*value, (*place)->value, *length + 1);
+        read_value(self, *place, *value);
         unlink_from_list(self, *place);
         link_as_newest(self, *place);
     }
@@ -84,30 +172,29 @@ static int get(result_cache_t *cache, const sha256_t *key, char **value, size_t 
     return *value != NULL;
 }
 
+/* There is room for it. */
+static void add(memory_cache_t *self, const sha256_t *key, const char *value, size_t length)
+{
+    entry_t *entry = &self->pages[take_page(self)].entry;
+    *entry =
+        (entry_t){.key = *key, .until_ms = clock_monotonic_ms() + self->ttl_ms, .length = length};
+    write_value(self, entry, value);
+    *place_of(self, key) = entry;
+    link_as_newest(self, entry);
+}
+
 static void put(result_cache_t *cache, const sha256_t *key, const char *value, size_t length)
 {
     memory_cache_t *self = of(cache);
-    if (length > RESULT_CACHE_VALUE_LIMIT || sizeof(entry_t) + length + 1 > self->limit)
+    if (length > RESULT_CACHE_VALUE_LIMIT || pages_for(length) > self->page_count)
         return;
-    entry_t *entry = malloc(sizeof *entry + length + 1);
-    if (!entry)
-        return;
-    entry->key = *key;
-    entry->until_ms = clock_monotonic_ms() + self->ttl_ms;
-    entry->length = length;
-    memcpy(entry->value, value, length);
-    entry->value[length] = 0;
     pthread_mutex_lock(&self->lock);
     entry_t **place = place_of(self, key);
     if (*place)
         drop(self, place);
-    while (self->oldest && self->used + size_of(entry) > self->limit)
+    while (self->oldest && free_pages(self) < pages_for(length))
         drop(self, place_of(self, &self->oldest->key));
-    place = place_of(self, key);
-    entry->next_in_bucket = NULL;
-    *place = entry;
-    link_as_newest(self, entry);
-    self->used += size_of(entry);
+    add(self, key, value, length);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -123,8 +210,7 @@ static void close_cache(result_cache_t **cache)
     if (!*cache)
         return;
     memory_cache_t *self = of(*cache);
-    while (self->oldest)
-        drop(self, place_of(self, &self->oldest->key));
+    munmap(self->pages, (size_t)self->page_count * PAGE_SIZE);
     pthread_mutex_destroy(&self->lock);
     free(self);
     *cache = NULL;
@@ -133,14 +219,23 @@ static void close_cache(result_cache_t **cache)
 static const result_cache_verbs_t VERBS = {
     .name = "memory", .get = get, .put = put, .ping = ping, .close = close_cache};
 
+/* Memory of the system: pages that are not used yet take none. */
 int result_cache_open_memory(size_t bytes, int64_t ttl_ms, result_cache_t **out, error_t *error)
 {
     memory_cache_t *self = calloc(1, sizeof *self);
+    size_t count = bytes / PAGE_SIZE < NO_PAGE ? bytes / PAGE_SIZE : NO_PAGE - 1;
     *out = NULL;
     if (!self)
         return error_set(error, ERR_MEMORY, "no memory for a cache");
+    count += !count;
+    self->pages = mmap(NULL, count * PAGE_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (self->pages == MAP_FAILED) {
+        free(self);
+        return error_set(error, ERR_MEMORY, "no memory for a cache of %zu bytes", bytes);
+    }
     self->base.verbs = &VERBS;
-    self->limit = bytes;
+    self->page_count = (uint32_t)count;
     self->ttl_ms = ttl_ms;
     pthread_mutex_init(&self->lock, NULL);
     *out = &self->base;

@@ -100,6 +100,7 @@ def remove(redis, service, job):
     """Its retention is over, by a clock that is put back while nobody looks."""
     service.kill(service.coordinator)
     redis.tell("HSET stage4:job:%s changed_ms 1000" % job)
+    redis.tell("ZADD stage4:ended 1000 %s" % job)  # where the time is looked for
     service.start_coordinator()
     service.wait_for(lambda: service.request("GET", "/cluster/status/" + job)[0] == 404, 30,
                      "the job to be removed")
