@@ -242,7 +242,7 @@ static void answer_submit(shell_t *self, store_work_t *work)
 static void ask_for_key(shell_t *self, const net_peer_t *peer, const client_request_t *request,
                         error_t *error)
 {
-    char *body = strndup(request->body, request->body_length);
+    char *body = strndup(request->body ? request->body : "", request->body_length);
     if (!body) {
         error_set(error, ERR_MEMORY, "no memory for another job");
         return;

@@ -396,7 +396,7 @@ static void cancel_raises_the_epoch_aborts_and_purges(void **state)
     assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->epoch, ref.epoch + 1);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
     assert_int_equal(action(&f, CORE_ACTION_REPLY)->error.code, OK);
-    done(&f, ticket_of(&f, CORE_ACTION_PURGE), ERR_IO); /* logged; the next recovery tries again */
+    done(&f, ticket_of(&f, CORE_ACTION_PURGE), ERR_IO); /* logged, and tried again later */
     assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_CANCELLED);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
     result(&f, 1, &ref);
