@@ -20,6 +20,9 @@
  *   agglomerative, single linkage: as hdbscan; the others, l rows in the largest partition:
  *   linkage     48 n                                     4 l^2 + l (4 d + 96)
  *
+ *   DBCV: its distances are planned when the clusters are known, and left out where they do not fit
+ *   (coordinator/merge/dbcv.c); the report's foresight then grows.
+ *
  * Every worker that is busy has 6 MiB a thread besides, and the allocator keeps min(300 n, 96 MiB)
  * of what was freed. A process of several parts takes what the fullest phase takes in all of them,
  * and 36 MiB. tests/e2e/test_memory.py holds that against real peaks: within a factor of 1.3. */

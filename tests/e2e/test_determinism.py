@@ -89,6 +89,21 @@ def agglomerative_trees_have_the_same_bytes():
         assert len(set(seen.values())) == len(set(trees.values())) == 1, (linkage, seen, trees)
 
 
+def validities_have_the_same_bytes():
+    """Of small clusters, a thread each, and of large ones, which all threads measure together."""
+    made = harness.made_events(WORK / "validities", 5000, seed=4)
+    for algorithm, params in (("hdbscan", ("min_cluster_size=5",)),
+                              ("kmeans", ("k=3", "max_iterations=4"))):
+        seen = set()
+        for w, t, simd in [(1, 1, simd_here()[-1]), (3, 1, "scalar"), (2, 3, simd_here()[-1])]:
+            name = "dbcv-%s-%d-%d" % (algorithm, w, t)
+            seen.add(cluster(name, made, "events", algorithm=algorithm, params=params,
+                             env={"STAGE4_SIMD": simd},
+                             extra=("--workers", w, "--threads", t, "--quality", "dbcv")))
+            assert '"dbcv":' in (WORK / (name + ".jsonl")).read_text()
+        assert len(seen) == 1, (algorithm, seen)
+
+
 def pairs_have_the_same_bytes():
     """By products (entities), and by codes, with an estimate before."""
     made = harness.made_events(WORK / "pairs", 5000, seed=4)
@@ -213,6 +228,7 @@ if __name__ == "__main__":
             kmeans_gives_the_same_bytes_too,
             cells_and_codes_of_centres_give_the_same_bytes,
             agglomerative_trees_have_the_same_bytes,
+            validities_have_the_same_bytes,
             pairs_have_the_same_bytes,
             partitions_and_windows_give_the_same_bytes,
             permuted_rows_give_the_same_bytes,
