@@ -25,8 +25,8 @@ void step_report(step_t *self, const char *key, json_t *value)
 static int has_codes(const job_spec_t *spec, const plan_t *plan)
 {
     uint32_t k = plan_list_length(spec, plan_largest_partition(plan));
-    if (job_spec_in_cells(spec))
-        return probing_refused(spec, plan) == NULL;
+    if (probing_wanted(spec, plan))
+        return 1;
     return spec->algorithm == ALGORITHM_KMEANS ? coding_pays_centres(plan, spec->k)
                                                : coding_pays(spec, plan, k);
 }
@@ -100,7 +100,7 @@ static int after_encode(step_t *self, advance_output_t *out, error_t *error)
         [ALGORITHM_PAIRS] = pairs_after_encode,
         [ALGORITHM_TWO_STAGE] = hdbscan_after_encode, /* never met: it has cells */
     };
-    if (job_spec_in_cells(self->input->spec))
+    if (probing_wanted(self->input->spec, &self->checkpoint.plan))
         return kmeans_after_encode(self, out, error); /* of the cells */
     return AFTER[self->input->spec->algorithm](self, out, error);
 }

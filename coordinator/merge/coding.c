@@ -1,5 +1,6 @@
 #include "coordinator/merge/coding.h"
 
+#include "coordinator/merge/probing.h"
 #include "proto/payload.h"
 
 #include <math.h>
@@ -59,9 +60,9 @@ void coding_put(const coding_t *self, task_cutter_t *cutter)
 }
 
 /* Rows that are compared with centres, or in cells of their own, need not stand in any order. */
-static int needs_order(const job_spec_t *spec)
+static int needs_order(const job_spec_t *spec, const plan_t *plan)
 {
-    return spec->algorithm != ALGORITHM_KMEANS && !job_spec_in_cells(spec);
+    return spec->algorithm != ALGORITHM_KMEANS && !probing_wanted(spec, plan);
 }
 
 int coding_begin(step_t *self, advance_output_t *out, error_t *error)
@@ -72,7 +73,7 @@ int coding_begin(step_t *self, advance_output_t *out, error_t *error)
     for (uint32_t p = 0; p < plan->partition_count && cutter.stage.task_count == 0; p++)
         task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1], 1);
     task_cutter_input(&cutter, "plan", &self->checkpoint.plan_sha);
-    task_cutter_param(&cutter, "cells", needs_order(self->input->spec));
+    task_cutter_param(&cutter, "cells", needs_order(self->input->spec, plan));
     columns_writer_t *writer = checkpoint_writer(&self->checkpoint, "state");
     snprintf(out->phase, sizeof out->phase, "rotation");
     return checkpoint_leave(self->input, &cutter, &writer, out, error);

@@ -64,12 +64,10 @@ static int all_noise(step_t *self, advance_output_t *out, error_t *error)
 
 static int find_neighbours(step_t *self, advance_output_t *out, error_t *error);
 
-/* k-means makes the cells, and begins with codes as well. */
-static int begin_in_cells(step_t *self, advance_output_t *out, error_t *error)
+static void report_cells(step_t *self)
 {
     const char *refused = probing_refused(self->input->spec, &self->checkpoint.plan);
     step_report(self, "search", json_string(refused != NULL ? refused : "approximate: in cells"));
-    return refused != NULL ? find_neighbours(self, out, error) : coding_begin(self, out, error);
 }
 
 int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error)
@@ -79,8 +77,9 @@ int hdbscan_begin(step_t *self, advance_output_t *out, error_t *error)
     if (plan_largest_partition(plan) < spec->min_cluster_size)
         return all_noise(self, out, error);
     if (job_spec_in_cells(spec))
-        return begin_in_cells(self, out, error);
-    if (coding_pays(spec, plan, neighbour_count(spec, plan)))
+        report_cells(self);
+    /* k-means makes the cells, and begins with codes as well */
+    if (probing_wanted(spec, plan) || coding_pays(spec, plan, neighbour_count(spec, plan)))
         return coding_begin(self, out, error);
     return find_neighbours(self, out, error);
 }

@@ -22,6 +22,8 @@
 #define TASKS 16u
 #define SHARE_SEARCHED 16u /* a guess, for progress: one in so many of a partition's slots */
 #define SAMPLING (-1.0f)
+/* Up to 45,000 rows all neighbours by codes take no more time than cells. */
+#define PAIRS_LEAST 2000000000u
 
 typedef struct {
     step_t *step;
@@ -54,9 +56,18 @@ const char *probing_refused(const job_spec_t *spec, const plan_t *plan)
         return "exact: cells do not help lists of more than 256 neighbours (min_samples)";
     if (plan->dimension < coding_dimension_least())
         return "exact: vectors of fewer than 64 dimensions have no codes";
-    if (spec->algorithm != ALGORITHM_TWO_STAGE && !coding_pays(spec, plan, k))
+    uint64_t pairs = 0;
+    for (uint32_t p = 0; p < plan->partition_count && pairs < PAIRS_LEAST; p++)
+        pairs += plan_pairs(plan, p);
+    if (spec->algorithm != ALGORITHM_TWO_STAGE &&
+        (pairs < PAIRS_LEAST || !coding_pays(spec, plan, k)))
         return "exact: the job is so small that all neighbours take less time than cells";
     return NULL;
+}
+
+int probing_wanted(const job_spec_t *spec, const plan_t *plan)
+{
+    return job_spec_in_cells(spec) && probing_refused(spec, plan) == NULL;
 }
 
 static void groups_clear(groups_t *self)

@@ -18,6 +18,9 @@ uint32_t probing_cells(const job_spec_t *spec, const plan_t *plan);
 /* Why a job that asks for cells takes all neighbours instead, for the report; NULL: it has cells. */
 const char *probing_refused(const job_spec_t *spec, const plan_t *plan);
 
+/* Whether the job's neighbours are looked for in cells. */
+int probing_wanted(const job_spec_t *spec, const plan_t *plan);
+
 /* The cells are known: `label` is each slot's, within its partition, `centres` are theirs. Follows an
  * assign stage with codes. */
 int probing_begin(step_t *self, const uint32_t *label, const centres_t *centres,

@@ -63,7 +63,7 @@ def cells_and_codes_of_centres_give_the_same_bytes():
     """k-means and approximate jobs by int8 codes, whose last bits differ between processors."""
     made = harness.made_events(WORK / "cells", 5000, seed=4)
     for algorithm, params in (("kmeans", ("k=70", "max_iterations=6")),
-                              ("hdbscan", ("mode=approximate", "target_recall=0.8")),
+                              ("two-stage", ("target_recall=0.8",)),
                               ("two-stage", ("cells=30", "min_samples=4"))):
         seen = {(w, t, simd): cluster("cells-%d-%d-%s" % (w, t, simd), made, "events",
                                       algorithm=algorithm, params=params,

@@ -90,7 +90,7 @@ static int set_up(void **state)
     job_spec_init(&self->spec);
     self->spec.level = LEVEL_EVENTS;
     self->spec.dimension = DIMENSION;
-    self->spec.mode = MODE_APPROXIMATE;
+    self->spec.algorithm = ALGORITHM_TWO_STAGE; /* approximate jobs of this size are exact */
     self->spec.min_cluster_size = 10;
     *state = self;
     return 0;
@@ -160,7 +160,7 @@ static void all_cells_give_the_exact_clusters(void **state)
     assert_true(reported(self, "mst_edges") > 0.95 * ITEMS);
     int32_t *label = malloc(ITEMS * sizeof *label);
     memcpy(label, self->cluster.label, ITEMS * sizeof *label);
-    self->spec.mode = MODE_EXACT;
+    self->spec.algorithm = ALGORITHM_HDBSCAN;
     assert_int_equal(run(self), OK);
     assert_true(self->cluster.cluster_count > 1);
     for (uint32_t i = 0; i < ITEMS; i++)
@@ -225,12 +225,18 @@ static void small_jobs_are_exact(void **state)
 {
     fixture_t *self = *state;
     self->spec.partition_by = 0;
+    self->spec.algorithm = ALGORITHM_HDBSCAN;
+    self->spec.mode = MODE_APPROXIMATE;
     self->spec.min_samples = 300; /* lists too long for codes */
     assert_int_equal(run(self), OK);
     assert_int_equal(self->cluster.kinds[TASK_PROBE], 0);
     assert_int_equal(self->cluster.kinds[TASK_KNN], 1);
     assert_non_null(strstr(self->cluster.report, "\"search\":\"exact: cells do not help lists"));
     self->spec.min_samples = 5;
+    assert_int_equal(run(self), OK);
+    assert_int_equal(self->cluster.kinds[TASK_PROBE], 0);
+    assert_int_equal(self->cluster.kinds[TASK_NEAR], 1); /* all neighbours, by codes */
+    assert_non_null(strstr(self->cluster.report, "\"search\":\"exact: the job is so small"));
     assert_int_equal(job_spec_set_field(&self->spec, "filter", "{\"domain\":\"small\"}", NULL), OK);
     assert_int_equal(run(self), OK);
     assert_int_equal(self->cluster.kinds[TASK_PROBE], 0);
