@@ -8,4 +8,10 @@
 /* Two for the whole process, unless MALLOC_ARENA_MAX says otherwise. Called first in main(). */
 void arenas_few(void);
 
+/* glibc also keeps for every thread what it has freed, some hundred KiB each, and gives none of it back:
+ * a daemon with a hundred threads of which each serves somebody now and then grows by that for days. It
+ * can be told otherwise only before it starts, so this begins the program again, once, with that in its
+ * environment. Nothing happens where GLIBC_TUNABLES is set already, or when it cannot. First in main(). */
+void arenas_uncached(char **argv);
+
 #endif

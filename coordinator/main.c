@@ -76,6 +76,8 @@ int main(int argc, char **argv)
     arenas_few();
     if (config_help_wanted(argc - 1, argv + 1))
         return help();
+    if (argc == 2 && !strcmp(argv[1], "--version"))
+        return printf("stage4-coordinator %s\n", STAGE4_VERSION) < 0;
     int code = config_load(CONFIG_COORDINATOR, argc - 1, argv + 1, &config, &error);
     if (!code)
         code = stop_signal_new(&stop, &signals, &error);

@@ -74,6 +74,7 @@ int main(int argc, char **argv)
 {
     config_t *config = NULL;
     error_t error = ERROR_INIT;
+    arenas_uncached(argv);
     arenas_few();
     if (print_only(argc, argv))
         return 0;

@@ -507,6 +507,22 @@ def a_stalled_client_holds_up_nobody():
 
 # ---- when others are gone ----
 
+def its_threads_keep_nothing_that_they_have_freed():
+    """It has begun itself again with that said, and under its own name; what the user says counts."""
+    def said(pid):
+        words = pathlib.Path("/proc/%d/environ" % pid).read_bytes().split(b"\0")
+        return [word for word in words if word.startswith(b"GLIBC_TUNABLES=")]
+    pid = Setup.cluster.gateway.pid
+    assert said(pid) == [b"GLIBC_TUNABLES=glibc.malloc.tcache_count=0"], said(pid)
+    assert pathlib.Path("/proc/%d/comm" % pid).read_text().strip() == "stage4-gateway"
+
+
+def the_daemons_say_their_version():
+    for name in ("stage4-gateway", "stage4-coordinator", "stage4-worker"):
+        _, out, _ = run(BUILD / name, "--version")
+        assert out.startswith(name + " ") and out.split()[1].count(".") == 2, out
+
+
 def a_taken_port_is_named():
     status, _, error = run(BUILD / "stage4-gateway", "--http-listen",
                            "127.0.0.1:%d" % Setup.cluster.http, check=False)
@@ -574,6 +590,7 @@ TESTS = [
     a_request_id_comes_back, the_log_has_one_line_a_request_and_no_values,
     many_clients_at_once_get_their_own_answers, a_stalled_client_holds_up_nobody,
     a_dendrogram_is_the_trees_of_an_agglomerative_job, pairs_are_those_of_a_pairs_job,
+    its_threads_keep_nothing_that_they_have_freed, the_daemons_say_their_version,
     a_taken_port_is_named, without_a_store_it_starts_and_says_so,
     without_a_coordinator_results_can_still_be_read, sigterm_ends_it_in_order,
 ]
