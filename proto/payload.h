@@ -13,13 +13,14 @@
  * kind "stage"     see stage.h
  * kind "rotation"  result of the `rotate` task: width u32[2] (numbers of the head, of a whole code:
  *                  h <= w, multiples of 64); basis f32[w*d]; offset f32[w]; scale f64[1]; stretch
- *                  f64[1] (worker/compute/codes.h); cell f32[c*h]
+ *                  f64[1] (worker/compute/codes.h); cell f32[c*h]; of fine cells, those of one
+ *                  cell together: fine_begin u32[c+1], fine f32[F*h]
  * kind "coded"     result of an `encode` task; q = slots of its segments, in order: code u8[q*w]
- *                  (int8), residual_head f32[q], residual f32[q], cell u32[q] (the nearest)
+ *                  (int8), residual_head f32[q], residual f32[q], cell u32[q] (the fine one)
  * kind "codes"     all of them by *place*: width u32[2], scale f64[1], stretch f64[1], code u8[n*w],
  *                  residual_head f32[n], residual f32[n] (INFINITY: no code)
  * kind "order"     slot u32[n]: the slot at each place. A partition has the same range of places as
- *                  of slots; without a window those of one cell stand together
+ *                  of slots; without a window those of one fine cell stand together
  * kind "bounds"    result of a `near` task: bound f32[q] (d2 of the k-th neighbour is no larger)
  * kind "near"      those of all places: bound f32[n], INFINITY nothing is known
  * kind "knn_part"  result of a `knn` task with codes. Its segments come in twos, rows and columns of

@@ -38,7 +38,7 @@ struct code_sweep {
     const band_t *bands;
     band_t item_band[ITEMS]; /* what an item's rows may meet */
     side_t side[CODE_BLOCK_ROWS];
-    double farthest;
+    code_farthest_t farthest;
     const code_visitor_t *visitor;
     const tile_t *tile;
     tile_t *next;
@@ -91,7 +91,8 @@ double code_sweep_radius(const codes_view_t *view, uint32_t place, float wants)
 }
 
 /* Limit and reach; codes_start has made room for radii up to `farthest`, no more. */
-static void want(const code_sweep_t *self, const coded_t *of, size_t i, float wants, side_t *side)
+static void want(const code_sweep_t *self, const coded_t *of, size_t i, float wants,
+                 double farthest, side_t *side)
 {
     const codes_t *codes = &self->view->codes;
     float residual = of->residual_head[i];
@@ -101,15 +102,16 @@ static void want(const code_sweep_t *self, const coded_t *of, size_t i, float wa
     if (wants < 0)
         return;
     side->reach = codes_reach(codes, wants);
-    side->limit = side->reach + (double)residual <= self->farthest
+    side->limit = side->reach + (double)residual <= farthest
                       ? codes_limit(codes, of->square[i], side->reach, residual, self->view->usual)
                       : -INT8_ROOM;
 }
 
-static int32_t start_of(const code_sweep_t *self, const coded_t *of, size_t i)
+/* `farthest` of those that it meets. */
+static int32_t start_of(const code_sweep_t *self, const coded_t *of, size_t i, double farthest)
 {
     return codes_start(&self->view->codes, of->square[i], of->residual_head[i], self->view->usual,
-                       self->farthest);
+                       farthest);
 }
 
 static void begin_rows(code_sweep_t *self)
@@ -120,9 +122,9 @@ static void begin_rows(code_sweep_t *self)
             *band = self->bands[row];
         band->begin = self->bands[row].begin < band->begin ? self->bands[row].begin : band->begin;
         band->end = self->bands[row].end > band->end ? self->bands[row].end : band->end;
-        self->side[row].start = start_of(self, self->rows, row);
+        self->side[row].start = start_of(self, self->rows, row, self->farthest.column);
         want(self, self->rows, row, self->visitor->row_wants(self->visitor->context, row),
-             &self->side[row]);
+             self->farthest.row, &self->side[row]);
     }
 }
 
@@ -153,12 +155,12 @@ static int fill(code_sweep_t *self, tile_t *tile, error_t *error)
         const code_visitor_t *visitor = self->visitor;
         side_t side;
         want(self, columns, i,
-             visitor->column_wants ? visitor->column_wants(visitor->context, columns->place[i])
+             visitor->column_wants ? visitor->column_wants(visitor->context, columns, i)
                                    : CODE_WANTS_NONE,
-             &side);
+             self->farthest.column, &side);
         tile->limit[i] = side.limit;
         tile->reach[i] = side.reach;
-        tile->start[i] = start_of(self, columns, i);
+        tile->start[i] = start_of(self, columns, i, self->farthest.row);
     }
     for (size_t i = columns->count; i < CODE_TILE; i++) {
         tile->limit[i] = INT8_ROOM;
@@ -262,7 +264,7 @@ static void renew_limits(batch_t *batch, size_t begin, size_t end)
         float wants = self->visitor->row_wants(self->visitor->context, row);
         batch->idle &= wants < 0;
         if (wants != self->side[row].wants)
-            want(self, self->rows, row, wants, &self->side[row]);
+            want(self, self->rows, row, wants, self->farthest.row, &self->side[row]);
         batch->limit[row - begin] = self->side[row].limit;
         batch->start[row - begin] = self->side[row].start;
     }
@@ -312,8 +314,8 @@ static void run_item(void *context, size_t item, uint32_t thread)
     task_state_advance(self->state, (uint64_t)(end - begin) * self->tile->columns.count);
 }
 
-int code_sweep_run(code_sweep_t *self, const coded_t *rows, const band_t *bands, double farthest,
-                   const code_visitor_t *visitor, error_t *error)
+int code_sweep_run(code_sweep_t *self, const coded_t *rows, const band_t *bands,
+                   code_farthest_t farthest, const code_visitor_t *visitor, error_t *error)
 {
     size_t items = 1 + (rows->count + ITEM_ROWS - 1) / ITEM_ROWS;
     int current = 0;

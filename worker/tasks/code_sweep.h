@@ -34,9 +34,9 @@ typedef struct {
     /* The largest canonical distance that a row, or a column of that place, still wants: INFINITY
      * everything, CODE_WANTS_NONE nothing. They may fall while others are visited; an older one
      * only takes longer. A row is asked after by the thread that visits it next, a column once,
-     * after `next`; column_wants NULL: columns want nothing. */
+     * after `widen`; column_wants NULL: columns want nothing. */
     float (*row_wants)(void *context, size_t row);
-    float (*column_wants)(void *context, uint32_t place);
+    float (*column_wants)(void *context, const coded_t *tile, size_t column);
     /* Is the pair wanted at all? Asked before its whole codes are compared. NULL: yes. */
     int (*may_want)(void *context, size_t row, const coded_t *tile, size_t column);
     void (*visit)(void *context, const coded_t *tile, const code_pair_t *pairs, size_t count,
@@ -49,11 +49,17 @@ int code_sweep_new(const task_state_t *state, const codes_view_t *view, int with
                    code_sweep_t **out, error_t *error);
 void code_sweep_destroy(code_sweep_t **self);
 
+/* The largest code_sweep_radius of all rows, and of all columns (as they are widened). Those with a
+ * larger one take everything. */
+typedef struct {
+    double row;
+    double column;
+} code_farthest_t;
+
 /* Every row (borrowed) meets the columns whose place is in its band, of those that the visitor
- * brings. `farthest`: the largest code_sweep_radius of all rows and columns; those with a larger one
- * take everything. ERR_CANCELLED when the task is stopped, or what a read returned. */
-int code_sweep_run(code_sweep_t *self, const coded_t *rows, const band_t *bands, double farthest,
-                   const code_visitor_t *visitor, error_t *error);
+ * brings. ERR_CANCELLED when the task is stopped, or what a read returned. */
+int code_sweep_run(code_sweep_t *self, const coded_t *rows, const band_t *bands,
+                   code_farthest_t farthest, const code_visitor_t *visitor, error_t *error);
 
 /* How far apart the heads of what a place wants may be; 0 when it wants everything. */
 double code_sweep_radius(const codes_view_t *view, uint32_t place, float wants);

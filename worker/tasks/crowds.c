@@ -3,7 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define ROUNDED 1e-6 /* more than a float and some float64 operations are off */
+#define ROUNDED 1e-6  /* more than a float and some float64 operations are off */
+#define NOT_JOINED -1 /* in the place of a square */
 
 int crowds_init(crowds_t *self, const codes_view_t *view, const int8_kernel_t *kernel,
                 error_t *error)
@@ -12,7 +13,7 @@ int crowds_init(crowds_t *self, const codes_view_t *view, const int8_kernel_t *k
     self->kernel = kernel;
     self->place = malloc((size_t)CODE_TILE * CROWD_MOST * sizeof *self->place);
     self->square = malloc((size_t)CODE_TILE * CROWD_MOST * sizeof *self->square);
-    crowds_begin(self, 0);
+    crowds_begin(self, 0, 0);
     return self->place && self->square
                ? OK
                : error_set(error, ERR_MEMORY, "no memory for crowds of %d places", CODE_TILE);
@@ -26,11 +27,11 @@ void crowds_clear(crowds_t *self)
     self->square = NULL;
 }
 
-void crowds_begin(crowds_t *self, double radius)
+void crowds_begin(crowds_t *self, double radius, size_t recent)
 {
     self->radius = radius;
+    self->recent = recent;
     self->count = 0;
-    self->begin[0] = 0;
 }
 
 static const int8_t *codes_at(const crowds_t *self, uint32_t place)
@@ -49,45 +50,47 @@ static float widened(float residual, float other, double distance)
     return wide > residual ? wide : residual;
 }
 
-/* Takes the place into the last crowd when it is near enough to its first. */
-static int join(crowds_t *self, uint32_t place, int32_t square_head, int32_t square)
+/* Takes the place into the crowd when it is near enough to its first. */
+static int join(crowds_t *self, size_t crowd, uint32_t place, int32_t square_head, int32_t square)
 {
     const codes_view_t *view = self->view;
-    if (!self->count || !(self->radius > 0) || !(view->residual_head[place] < INFINITY))
+    size_t at = crowd * CROWD_MOST;
+    const int8_t *codes = codes_at(self, place), *of_first = codes_at(self, self->place[at]);
+    if (self->size[crowd] == CROWD_MOST || self->first_square[crowd] == NOT_JOINED)
         return 0;
-    size_t last = self->count - 1, end = self->begin[self->count];
-    uint32_t first = self->place[self->begin[last]];
-    const int8_t *codes = codes_at(self, place), *of_first = codes_at(self, first);
-    if (end - self->begin[last] == CROWD_MOST)
-        return 0;
-    double head = apart(self, self->first_square, square_head,
+    double head = apart(self, self->first_square[crowd], square_head,
                         self->kernel->dot(codes, of_first, view->codes.head));
     if (!(head <= self->radius))
         return 0;
-    double whole = apart(self, self->square[self->begin[last]], square,
+    double whole = apart(self, self->square[at], square,
                          self->kernel->dot(codes, of_first, view->codes.width));
-    self->residual_head[last] =
-        widened(self->residual_head[last], view->residual_head[place], head);
-    self->residual[last] = widened(self->residual[last], view->residual[place], whole);
+    self->residual_head[crowd] =
+        widened(self->residual_head[crowd], view->residual_head[place], head);
+    self->residual[crowd] = widened(self->residual[crowd], view->residual[place], whole);
+    self->place[at + self->size[crowd]] = place;
+    self->square[at + self->size[crowd]++] = square;
     return 1;
 }
 
-int crowds_add(crowds_t *self, uint32_t place)
+int crowds_add(crowds_t *self, uint32_t place, int alone)
 {
     const codes_view_t *view = self->view;
     const int8_t *codes = codes_at(self, place);
-    int32_t head = self->kernel->dot(codes, codes, view->codes.head);
-    int32_t square = self->kernel->dot(codes, codes, view->codes.width);
-    if (!join(self, place, head, square)) {
-        if (self->count == CODE_TILE)
-            return 0;
-        self->begin[self->count + 1] = self->begin[self->count];
-        self->residual_head[self->count] = view->residual_head[place];
-        self->residual[self->count] = view->residual[place];
-        self->first_square = head;
-        self->count++;
-    }
-    self->place[self->begin[self->count]] = place;
-    self->square[self->begin[self->count]++] = square;
+    int32_t square = self->kernel->dot(codes, codes, view->codes.width), head = NOT_JOINED;
+    alone |= !(self->radius > 0) || !(view->residual_head[place] < INFINITY);
+    if (!alone)
+        head = self->kernel->dot(codes, codes, view->codes.head);
+    for (size_t back = 1; !alone && back <= self->recent && back <= self->count; back++)
+        if (join(self, self->count - back, place, head, square))
+            return 1;
+    if (self->count == CODE_TILE)
+        return 0;
+    size_t crowd = self->count++;
+    self->size[crowd] = 1;
+    self->first_square[crowd] = head;
+    self->residual_head[crowd] = view->residual_head[place];
+    self->residual[crowd] = view->residual[place];
+    self->place[crowd * CROWD_MOST] = place;
+    self->square[crowd * CROWD_MOST] = square;
     return 1;
 }

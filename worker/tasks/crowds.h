@@ -15,12 +15,13 @@ typedef struct {
     const codes_view_t *view;
     const int8_kernel_t *kernel;
     double radius; /* places farther from a crowd's first are not of it; 0: each is alone */
+    size_t recent; /* a place joins one of so many last crowds */
     size_t count;
-    uint32_t begin[CODE_TILE + 1];
-    uint32_t *place;                /* of crowd i: begin[i] .. begin[i + 1), its first in front */
-    int32_t *square;                /* beside it: of the whole code */
-    int32_t first_square;           /* of the head of the last crowd's first */
-    float residual_head[CODE_TILE]; /* of a first, for its whole crowd */
+    uint32_t size[CODE_TILE];
+    uint32_t *place;                 /* of crowd i from i * CROWD_MOST on, its first in front */
+    int32_t *square;                 /* beside it: of the whole code */
+    int32_t first_square[CODE_TILE]; /* of the head of a crowd's first */
+    float residual_head[CODE_TILE];  /* of a first, for its whole crowd */
     float residual[CODE_TILE];
 } crowds_t;
 
@@ -28,8 +29,15 @@ int crowds_init(crowds_t *self, const codes_view_t *view, const int8_kernel_t *k
                 error_t *error);
 void crowds_clear(crowds_t *self);
 
-void crowds_begin(crowds_t *self, double radius);
-/* 0 when that would be a crowd too many; the place goes into the next tile. */
-int crowds_add(crowds_t *self, uint32_t place);
+void crowds_begin(crowds_t *self, double radius, size_t recent);
+/* 0 when that would be a crowd too many; the place goes into the next tile. `alone`: it joins none,
+ * and none joins it. */
+int crowds_add(crowds_t *self, uint32_t place, int alone);
+
+/* Places of crowd i. */
+static inline const uint32_t *crowds_places(const crowds_t *self, size_t i)
+{
+    return self->place + i * CROWD_MOST;
+}
 
 #endif

@@ -1,5 +1,6 @@
 /* encode.c - the codes of ranges of slots, and the cell that each is nearest to. */
 #include "worker/compute/int8.h"
+#include "worker/tasks/fine_cells.h"
 #include "worker/tasks/rotation_view.h"
 #include "worker/tasks/vectors.h"
 
@@ -72,6 +73,21 @@ static uint32_t nearest_cell(const encode_t *self, const float *products)
     return nearest;
 }
 
+static uint32_t nearest_fine(const encode_t *self, const float *image, uint32_t cell)
+{
+    const rotation_view_t *rotation = &self->rotation;
+    size_t head = rotation->codes.head;
+    uint32_t begin = rotation->fine_begin[cell], count = rotation->fine_begin[cell + 1] - begin;
+    uint32_t nearest = 0;
+    float far[FINE_MOST];
+    compute_dist2(self->state->context->compute)
+        ->many(image, rotation->fine + begin * head, head, count, head, far);
+    for (uint32_t i = 1; i < count; i++)
+        if (far[i] < far[nearest])
+            nearest = i;
+    return begin + nearest;
+}
+
 static void find_cells(encode_t *self, const float *images, size_t first, size_t rows,
                        float *scratch)
 {
@@ -86,7 +102,8 @@ static void find_cells(encode_t *self, const float *images, size_t first, size_t
     self->product(scratch, rows, rotation->cells, rotation->cell_count, head, products,
                   rotation->cell_count);
     for (size_t r = 0; r < rows; r++)
-        self->cell[first + r] = nearest_cell(self, products + r * rotation->cell_count);
+        self->cell[first + r] = nearest_fine(
+            self, scratch + r * head, nearest_cell(self, products + r * rotation->cell_count));
 }
 
 static void encode_rows(void *context, size_t item, uint32_t thread)

@@ -54,6 +54,8 @@ void kept_vectors_destroy(kept_vectors_t **self)
     *self = NULL;
 }
 
+size_t kept_vectors_rows(const kept_vectors_t *self) { return self ? self->rows : 0; }
+
 static int keep(kept_vectors_t *self, const flat_index_t *index, uint32_t row, error_t *error)
 {
     unsigned char state = ABSENT;

@@ -18,6 +18,8 @@ typedef struct kept_vectors kept_vectors_t;
  * every function below takes that, and reads. */
 kept_vectors_t *kept_vectors_new(const flat_index_t *index, size_t limit);
 void kept_vectors_destroy(kept_vectors_t **self);
+/* Rows below that are kept, or will be: kept_vectors_find needs no room for them. */
+size_t kept_vectors_rows(const kept_vectors_t *self);
 
 /* Where the listed rows' vectors are, 64-byte aligned where the dimension is a multiple of 16. Those
  * that are not kept are read into `room` (count x dimension), which must be as aligned. What

@@ -29,10 +29,11 @@ static float row_wants(void *context, size_t row)
     return ((const coded_pairs_t *)context)->pairs->threshold;
 }
 
-static float column_wants(void *context, uint32_t place)
+static float column_wants(void *context, const coded_t *tile, size_t column)
 {
     (void)context;
-    (void)place;
+    (void)tile;
+    (void)column;
     return CODE_WANTS_NONE;
 }
 
@@ -73,7 +74,8 @@ static int run_block(coded_pairs_t *self, error_t *error)
     for (size_t row = 0; row < pairs->rows; row++)
         farthest =
             fmax(farthest, code_sweep_radius(&self->view, self->rows.place[row], pairs->threshold));
-    code = code_sweep_run(self->sweep, &self->rows, self->bands, farthest, &visitor, error);
+    code = code_sweep_run(self->sweep, &self->rows, self->bands,
+                          (code_farthest_t){farthest, farthest}, &visitor, error);
     return code ? code : pairs_end_block(pairs, error);
 }
 

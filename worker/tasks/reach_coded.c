@@ -179,7 +179,8 @@ static int coded_block(void *search, error_t *error)
         farthest =
             fmax(farthest, code_sweep_radius(&self->view, self->rows.place[i], reach->best[i]));
     }
-    code = code_sweep_run(self->sweep, &self->rows, reach->bands, farthest, &visitor, error);
+    code = code_sweep_run(self->sweep, &self->rows, reach->bands,
+                          (code_farthest_t){farthest, farthest}, &visitor, error);
     return code ? code : first_failure(self, error);
 }
 

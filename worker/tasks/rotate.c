@@ -5,6 +5,7 @@
  * bounds of codes.h are true, so it need not be the same on every machine. */
 #include "worker/compute/basis.h"
 #include "worker/compute/int8.h"
+#include "worker/tasks/fine_cells.h"
 #include "worker/tasks/task_state.h"
 
 #include <math.h>
@@ -42,6 +43,7 @@ typedef struct {
     float *offset;
     float *cells; /* count of cells x head: images of some of the sample, less the offset */
     size_t cell_count;
+    fine_cells_t fine;
     atomic_int read_code; /* what a read returned that failed */
 } rotate_t;
 
@@ -76,6 +78,7 @@ static void clear(rotate_t *self)
     free(self->energy);
     free(self->offset);
     free(self->cells);
+    fine_cells_clear(&self->fine);
 }
 
 static void read_rows(void *context, size_t item, uint32_t thread)
@@ -226,6 +229,17 @@ static void chain_cells(rotate_t *self)
     }
 }
 
+static int find_fine_cells(rotate_t *self, error_t *error)
+{
+    const fine_setting_t setting = {.product = self->product,
+                                    .basis = self->basis,
+                                    .offset = self->offset,
+                                    .head = self->width[0],
+                                    .cells = self->cells,
+                                    .cell_count = self->cell_count};
+    return fine_cells_find(&self->fine, self->state, &setting, error);
+}
+
 static int write_payload(const rotate_t *self, uint8_t **payload, size_t *length, error_t *error)
 {
     columns_writer_t *writer = columns_writer_new("rotation");
@@ -235,6 +249,9 @@ static int write_payload(const rotate_t *self, uint8_t **payload, size_t *length
     columns_put(writer, "scale", COLUMN_F64, &self->scale, 1);
     columns_put(writer, "stretch", COLUMN_F64, &self->stretch, 1);
     columns_put(writer, "cell", COLUMN_F32, self->cells, self->cell_count * self->width[0]);
+    columns_put(writer, "fine_begin", COLUMN_U32, self->fine.begin, self->cell_count + 1);
+    columns_put(writer, "fine", COLUMN_F32, self->fine.image,
+                (size_t)self->fine.begin[self->cell_count] * self->width[0]);
     return columns_writer_finish(&writer, payload, length, error);
 }
 
@@ -261,7 +278,7 @@ static int run(rotate_t *self, error_t *error)
         find_cells(self);
         chain_cells(self);
     }
-    return OK;
+    return find_fine_cells(self, error);
 }
 
 int task_rotate(task_state_t *state, uint8_t **payload, size_t *length, error_t *error)

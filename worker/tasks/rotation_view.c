@@ -1,6 +1,7 @@
 #include "worker/tasks/rotation_view.h"
 
 #include "worker/compute/int8.h"
+#include "worker/tasks/fine_cells.h"
 
 #include <string.h>
 
@@ -18,6 +19,25 @@ static int read_widths(rotation_view_t *self, const task_state_t *state, error_t
     self->codes = (codes_t){.dimension = state->dimension, .head = width[0], .width = width[1]};
     self->codes.screen = state->screen;
     return OK;
+}
+
+static int read_fine_cells(rotation_view_t *self, error_t *error)
+{
+    const void *begin, *fine;
+    int code = columns_get(self->columns, "fine_begin", COLUMN_U32, self->cell_count + 1, &begin,
+                           NULL, error);
+    if (code)
+        return code;
+    self->fine_begin = begin;
+    for (size_t cell = 0; cell < self->cell_count; cell++)
+        if (self->fine_begin[0] || self->fine_begin[cell + 1] <= self->fine_begin[cell] ||
+            self->fine_begin[cell + 1] - self->fine_begin[cell] > FINE_MOST)
+            return error_set(error, ERR_PROTOCOL, "rotation: fine cells %u to %u",
+                             self->fine_begin[cell], self->fine_begin[cell + 1]);
+    code = columns_get(self->columns, "fine", COLUMN_F32,
+                       self->fine_begin[self->cell_count] * self->codes.head, &fine, NULL, error);
+    self->fine = code ? NULL : fine;
+    return code;
 }
 
 int rotation_view_open(rotation_view_t *self, const task_state_t *state, error_t *error)
@@ -49,7 +69,7 @@ int rotation_view_open(rotation_view_t *self, const task_state_t *state, error_t
     self->offset = values[1];
     self->cells = values[4];
     self->cell_count = cells / self->codes.head;
-    return OK;
+    return read_fine_cells(self, error);
 }
 
 void rotation_view_close(rotation_view_t *self) { columns_close(&self->columns); }

@@ -13,6 +13,8 @@ typedef struct {
     const float *offset; /* width */
     const float *cells;  /* cell_count x head: images, less the offset */
     size_t cell_count;
+    const uint32_t *fine_begin; /* cell_count + 1, rising by 1 to FINE_MOST */
+    const float *fine;          /* as cells */
 } rotation_view_t;
 
 int rotation_view_open(rotation_view_t *self, const task_state_t *state, error_t *error);

@@ -17,6 +17,7 @@
 #define MEASURED_AT_ONCE 32
 /* How much of what lies between a usual pair and the heaviest way may go into the size of crowds. */
 #define CROWD_SHARE 0.6
+#define CROWDS_RECENT 1 /* the order of the tree keeps branches together */
 
 /* A thread's: few columns are measured, so they are read when they are wanted. */
 typedef struct {
@@ -93,15 +94,15 @@ static void next(void *context, coded_t *tile)
     if (self->crowded[0].tile == NULL)
         self->crowded[0].tile = tile;
     crowds_t *crowds = crowds_of(self, tile);
-    crowds_begin(crowds, self->radius);
+    crowds_begin(crowds, self->radius, CROWDS_RECENT);
     for (; self->columns.begin < self->columns.end; self->columns.begin++) {
         uint32_t slot = window ? self->columns.begin : order[self->columns.begin];
-        if (eligible(self, slot) && !crowds_add(crowds, self->view.place_of[slot]))
+        if (eligible(self, slot) && !crowds_add(crowds, self->view.place_of[slot], 0))
             break;
     }
     tile->count = crowds->count;
     for (size_t i = 0; i < crowds->count; i++)
-        tile->place[i] = crowds->place[crowds->begin[i]];
+        tile->place[i] = crowds_places(crowds, i)[0];
 }
 
 static void widen(void *context, coded_t *tile)
@@ -120,13 +121,14 @@ static int begin_tile(void *context, const coded_t *tile, error_t *error)
     self->high = 0;
     self->in_tile = 1;
     const crowds_t *crowds = crowds_of(self, tile);
-    for (size_t i = 0; i < crowds->begin[crowds->count]; i++) {
-        uint32_t slot = self->view.slot[crowds->place[i]];
-        uint32_t then = position_of(self, slot), position = now[slot];
-        self->first = then < self->first ? then : self->first;
-        self->low = position < self->low ? position : self->low;
-        self->high = position > self->high ? position : self->high;
-    }
+    for (size_t i = 0; i < crowds->count; i++)
+        for (size_t m = 0; m < crowds->size[i]; m++) {
+            uint32_t slot = self->view.slot[crowds_places(crowds, i)[m]];
+            uint32_t then = position_of(self, slot), position = now[slot];
+            self->first = then < self->first ? then : self->first;
+            self->low = position < self->low ? position : self->low;
+            self->high = position > self->high ? position : self->high;
+        }
     return code;
 }
 
@@ -209,7 +211,7 @@ static void measure(const verify_t *self, const candidate_t *candidates, size_t 
 }
 
 /* The test that the sweep made of the crowd's first, of one of all. */
-static int may_be_near(const verify_t *self, uint32_t row, const crowds_t *crowds, uint32_t member)
+static int may_be_near(const verify_t *self, uint32_t row, const crowds_t *crowds, size_t member)
 {
     uint32_t place = crowds->place[member];
     if (!is_wanted(self, row, self->view.slot[place]))
@@ -231,8 +233,9 @@ static void visit(void *context, const coded_t *tile, const code_pair_t *pairs, 
     candidate_t candidates[MEASURED_AT_ONCE];
     size_t held = 0;
     for (size_t i = 0; i < count; i++) {
-        uint32_t row = pairs[i].row, end = crowds->begin[pairs[i].column + 1];
-        for (uint32_t member = crowds->begin[pairs[i].column]; member < end; member++) {
+        uint32_t row = pairs[i].row, crowd = pairs[i].column;
+        size_t first = (size_t)crowd * CROWD_MOST;
+        for (size_t member = first; member < first + crowds->size[crowd]; member++) {
             if (!may_be_near(self, row, crowds, member))
                 continue;
             candidates[held++] = (candidate_t){row, self->view.slot[crowds->place[member]]};
@@ -336,7 +339,8 @@ static int run_block(verify_t *self, size_t count, error_t *error)
         return code;
     coded_sum(&self->rows, &self->view);
     double farthest = describe_block(self);
-    code = code_sweep_run(self->sweep, &self->rows, self->bands, farthest, &visitor, error);
+    code = code_sweep_run(self->sweep, &self->rows, self->bands,
+                          (code_farthest_t){farthest, farthest}, &visitor, error);
     return code ? code : first_failure(self, error);
 }
 

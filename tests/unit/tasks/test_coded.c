@@ -258,6 +258,37 @@ static void many_rows_of_768_dimensions_give_the_plain_answer(void **state)
     fixture_clear(&fixture);
 }
 
+/* Groups so tight that their columns make crowds, in every patch some of each; every ninth row is of no
+ * group, and wants what is far. */
+static void tight_groups(float *vector, uint32_t slot, size_t dimension, uint64_t *state)
+{
+    uint64_t centre = slot % 25 + 1;
+    for (size_t d = 0; d < dimension; d++)
+        vector[d] = slot % 9 == 8 ? fixture_unit(state)
+                                  : fixture_unit(&centre) + 0.1f * fixture_unit(state);
+    fixture_normalise(vector, dimension);
+}
+
+static void crowds_of_columns_give_the_plain_answer(void **state)
+{
+    const dist2_backend_t *backends;
+    size_t count = dist2_backends(&backends);
+    (void)state;
+    for (size_t b = 0; b < count; b++) {
+        fixture_t fixture;
+        made_init(&fixture, tight_groups, 2600, 128);
+        fixture.partitions = 2;
+        fixture.begin[1] = 100;
+        fixture.begin[2] = 2600;
+        fixture_plan(&fixture);
+        fixture_compute(&fixture, 2, &backends[b], SCREEN_AUTO);
+        if (b % 2) /* some vectors are kept, the others read one by one */
+            fixture.vectors = kept_vectors_new(fixture.index, (size_t)700 * 128 * sizeof(float));
+        check_all(&fixture, 12);
+        fixture_clear(&fixture);
+    }
+}
+
 static void partitions_and_windows_give_the_plain_answer(void **state)
 {
     (void)state;
@@ -352,6 +383,7 @@ int main(void)
         cmocka_unit_test(hostile_geometry_gives_the_plain_answer),
         cmocka_unit_test(lists_longer_than_what_is_near_are_whole),
         cmocka_unit_test(many_rows_of_768_dimensions_give_the_plain_answer),
+        cmocka_unit_test(crowds_of_columns_give_the_plain_answer),
         cmocka_unit_test(partitions_and_windows_give_the_plain_answer),
         cmocka_unit_test(every_back_end_gives_the_plain_answer),
         cmocka_unit_test(rows_without_codes_are_compared_with_all),

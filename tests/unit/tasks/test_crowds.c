@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #define PLACES 3000
@@ -70,41 +71,68 @@ static double apart(const fixture_t *self, uint32_t x, uint32_t y, size_t width)
     return SCALE * sqrt(sum);
 }
 
+/* Every eleventh place is added alone. */
+static int is_alone(uint32_t place) { return place % 11 == 10; }
+
 /* Adds places from `place` on until there is no room; checks what was made of them. */
-static uint32_t fill_and_check(fixture_t *self, uint32_t place, double radius)
+static uint32_t fill_and_check(fixture_t *self, uint32_t place, double radius, size_t recent)
 {
     crowds_t *crowds = &self->crowds;
-    uint32_t next = place;
-    crowds_begin(crowds, radius);
-    while (next < PLACES && crowds_add(crowds, next))
+    uint32_t next = place, found = 0;
+    int *seen = calloc(PLACES, sizeof *seen);
+    crowds_begin(crowds, radius, recent);
+    while (next < PLACES && crowds_add(crowds, next, is_alone(next)))
         next++;
-    assert_int_equal(crowds->begin[crowds->count], next - place);
     for (size_t i = 0; i < crowds->count; i++) {
-        uint32_t first = crowds->place[crowds->begin[i]];
-        assert_true(crowds->begin[i + 1] - crowds->begin[i] <= CROWD_MOST);
-        for (uint32_t m = crowds->begin[i]; m < crowds->begin[i + 1]; m++) {
-            uint32_t of = crowds->place[m];
-            double head = apart(self, of, first, HEAD), whole = apart(self, of, first, WIDTH);
-            assert_int_equal(of, place + m);
-            assert_int_equal(crowds->square[m], int8_scalar.dot(self->code + of * WIDTH,
-                                                                self->code + of * WIDTH, WIDTH));
+        const uint32_t *of = crowds_places(crowds, i);
+        const int32_t *square = crowds->square + i * CROWD_MOST;
+        assert_in_range(crowds->size[i], 1, is_alone(of[0]) ? 1 : CROWD_MOST);
+        for (uint32_t m = 0; m < crowds->size[i]; m++, found++) {
+            double head = apart(self, of[m], of[0], HEAD), whole = apart(self, of[m], of[0], WIDTH);
+            assert_in_range(of[m], m ? of[m - 1] + 1 : place, next - 1); /* in their order */
+            assert_int_equal(seen[of[m]]++, 0);
+            assert_true(m == 0 || !is_alone(of[m]));
+            assert_int_equal(square[m], int8_scalar.dot(self->code + of[m] * WIDTH,
+                                                        self->code + of[m] * WIDTH, WIDTH));
             assert_true(head <= radius);
-            assert_true(crowds->residual_head[i] >= (double)self->residual_head[of] + head);
-            assert_true(crowds->residual[i] >= (double)self->residual[of] + whole);
+            assert_true(crowds->residual_head[i] >= (double)self->residual_head[of[m]] + head);
+            assert_true(crowds->residual[i] >= (double)self->residual[of[m]] + whole);
         }
     }
+    assert_int_equal(found, next - place);
+    free(seen);
     return next - place;
 }
 
 static void what_is_said_of_the_first_holds_for_all(void **state)
 {
     fixture_t *self = *state;
-    for (double radius = 0.5; radius < 9; radius *= 2) {
-        uint32_t taken = fill_and_check(self, 0, radius);
-        assert_true(taken > self->crowds.count); /* some crowd has two */
-        if (taken < PLACES)
-            assert_true(fill_and_check(self, taken, radius) > 0);
+    for (size_t recent = 1; recent < 64; recent *= 4)
+        for (double radius = 0.5; radius < 9; radius *= 2) {
+            uint32_t taken = fill_and_check(self, 0, radius, recent);
+            assert_true(taken > self->crowds.count); /* some crowd has two */
+            if (taken < PLACES)
+                assert_true(fill_and_check(self, taken, radius, recent) > 0);
+        }
+}
+
+/* Groups of 20 whose members come one of each group in turn. */
+static void a_place_joins_any_of_the_recent_crowds(void **state)
+{
+    fixture_t *self = *state;
+    int8_t *kept = malloc((size_t)10 * WIDTH);
+    for (size_t group = 0; group < 10; group++)
+        memcpy(kept + group * WIDTH, self->code + group * 20 * WIDTH, WIDTH);
+    for (size_t place = 0; place < 500; place++)
+        memcpy(self->code + place * WIDTH, kept + place % 10 * WIDTH, WIDTH);
+    for (size_t recent = 5; recent <= 10; recent += 5) {
+        crowds_begin(&self->crowds, 0.5, recent);
+        for (uint32_t place = 0; place < 100; place++)
+            if (place % 7 != 6) /* those have no residual */
+                assert_int_equal(crowds_add(&self->crowds, place, 0), 1);
+        assert_true(recent == 10 ? self->crowds.count == 10 : self->crowds.count > 50);
     }
+    free(kept);
 }
 
 static void without_a_radius_everyone_is_alone(void **state)
@@ -112,7 +140,7 @@ static void without_a_radius_everyone_is_alone(void **state)
     fixture_t *self = *state;
     for (size_t i = 0; i < WIDTH; i++) /* two of one code */
         self->code[WIDTH + i] = self->code[i];
-    assert_int_equal(fill_and_check(self, 0, 0), CODE_TILE);
+    assert_int_equal(fill_and_check(self, 0, 0, 5), CODE_TILE);
     assert_int_equal(self->crowds.count, CODE_TILE);
 }
 
@@ -120,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_said_of_the_first_holds_for_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_place_joins_any_of_the_recent_crowds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_radius_everyone_is_alone, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("crowds", tests, NULL, NULL);
