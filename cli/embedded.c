@@ -24,6 +24,7 @@ typedef struct {
 struct embedded {
     coordinator_options_t coordinator_options;
     worker_options_t worker_options;
+    open_indices_t *indices; /* of all workers */
     char client_endpoint[64];
     char worker_endpoint[64];
     member_t coordinator;
@@ -107,6 +108,7 @@ static void set_options(embedded_t *self, const embedded_options_t *options)
     self->worker_options = (worker_options_t){
         .endpoint = self->worker_endpoint,
         .indices_folder = options->indices_folder,
+        .indices = self->indices,
         .threads = threads_each(options),
         .credit = 2,
         .cache_bytes = options->cache_bytes,
@@ -127,8 +129,11 @@ int embedded_start(const embedded_options_t *options, embedded_t **out, error_t 
                          (unsigned)options->workers);
     }
     net_start();
+    int code =
+        open_indices_new(options->indices_folder, options->vectors_bytes, &self->indices, error);
     set_options(self, options);
-    int code = start(&self->coordinator, self, be_coordinator, error);
+    if (!code)
+        code = start(&self->coordinator, self, be_coordinator, error);
     for (uint32_t i = 0; i < options->workers && !code; i++) {
         member_t *worker = &self->workers[i];
         snprintf(worker->name, sizeof worker->name, "worker-%u", (unsigned)i + 1);
@@ -173,6 +178,7 @@ void embedded_stop(embedded_t **embedded)
         net_actor_destroy(&self->workers[i].actor);
     atomic_store(&self->coordinator.stop, 1);
     net_actor_destroy(&self->coordinator.actor);
+    open_indices_destroy(&self->indices);
     free(self->workers);
     free(self);
     *embedded = NULL;

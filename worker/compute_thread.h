@@ -7,6 +7,7 @@
 #include "common/net/actor.h"
 #include "proto/task.h"
 #include "worker/input_cache.h"
+#include "worker/open_indices.h"
 
 #include <stdatomic.h>
 
@@ -30,10 +31,9 @@ void compute_job_destroy(compute_job_t **self);
 
 typedef struct compute_thread compute_thread_t;
 
-/* ERR_USAGE or ERR_MEMORY from compute_new. `indices_folder` is borrowed; vectors_bytes: of each
- * index, kept once they are read. */
-int compute_thread_new(const char *indices_folder, uint32_t threads, size_t vectors_bytes,
-                       compute_thread_t **out, error_t *error);
+/* ERR_USAGE or ERR_MEMORY from compute_new. `indices` is borrowed. */
+int compute_thread_new(open_indices_t *indices, uint32_t threads, compute_thread_t **out,
+                       error_t *error);
 /* Waits for the task that runs: set its `stop` first. Jobs not taken back are destroyed. */
 void compute_thread_destroy(compute_thread_t **self);
 

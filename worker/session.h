@@ -14,6 +14,7 @@ typedef struct {
     const worker_options_t *options;
     char name[WORKER_NAME_SIZE];
     net_socket_t *socket;
+    open_indices_t *indices; /* its own, unless the options have some */
     compute_thread_t *compute;
     input_cache_t *cache;
     task_list_t tasks;

@@ -58,8 +58,12 @@ static int open_session(session_t *self, const worker_options_t *options, error_
     self->cache = input_cache_new(options->cache_bytes);
     if (!self->cache)
         return error_set(error, ERR_MEMORY, "no memory for a worker");
-    int code = compute_thread_new(options->indices_folder, options->threads, options->vectors_bytes,
-                                  &self->compute, error);
+    int code = options->indices ? OK
+                                : open_indices_new(options->indices_folder, options->vectors_bytes,
+                                                   &self->indices, error);
+    if (!code)
+        code = compute_thread_new(options->indices ? options->indices : self->indices,
+                                  options->threads, &self->compute, error);
     return code ? code : net_dealer_connect(options->endpoint, &net, &self->socket, error);
 }
 
@@ -69,6 +73,7 @@ static void close_session(session_t *self)
     if (running)
         atomic_store(&running->job->stop, 1);
     compute_thread_destroy(&self->compute);
+    open_indices_destroy(&self->indices);
     if (running)
         *running = (held_task_t){.job = NULL}; /* went with the thread */
     task_list_clear(&self->tasks, self->cache);

@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/net/actor.h"
+#include "worker/open_indices.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 typedef struct {
     const char *endpoint;       /* "tcp://127.0.0.1:5571", "inproc://workers" */
     const char *indices_folder; /* read-only */
+    open_indices_t *indices;    /* of that folder, shared with other workers; NULL: its own */
     const char *name;           /* NULL: host-pid-n */
     uint32_t threads;
     uint32_t credit;      /* tasks held at once: one runs, the others wait; default 2 */

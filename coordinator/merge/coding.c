@@ -15,6 +15,7 @@
 #define CENTRES_MIN 64u       /* a panel of columns */
 #define NEIGHBOURS_LIMIT 256u /* lists that the cells around a row can fill */
 #define ROWS_A_TASK 8192u
+#define ROWS_A_TASK_LEAST 2048u
 #define ROWS_A_SEGMENT 1024u
 /* The codes of that many bytes stay open from their first reading to their second. */
 #define OPEN_BYTES ((size_t)256 << 20)
@@ -103,7 +104,8 @@ int coding_after_rotate(step_t *self, advance_output_t *out, error_t *error)
     int code = check_rotation(self, error);
     if (code != OK)
         return code;
-    task_cutter_init(&cutter, TASK_ENCODE, ROWS_A_TASK, ROWS_A_SEGMENT);
+    task_cutter_init(&cutter, TASK_ENCODE,
+                     task_cutter_even(plan->count, ROWS_A_TASK, ROWS_A_TASK_LEAST), ROWS_A_SEGMENT);
     for (uint32_t p = 0; p < plan->partition_count; p++)
         if (plan_partition_size(plan, p) >= self->input->spec->min_cluster_size)
             task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],

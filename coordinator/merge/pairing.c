@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define NEAR_PLACES_A_TASK 4096u
+#define NEAR_PLACES_A_TASK_LEAST 2048u
 #define NEAR_PLACES_A_SEGMENT 1024u
 
 static int takes_part(const step_t *self, uint32_t partition)
@@ -26,7 +27,9 @@ int pairing_begin(step_t *self, const coding_t *coding, uint32_t least, advance_
     int code = decay_save(self, &decays, &decay, error);
     if (code != OK)
         return code;
-    task_cutter_init(&cutter, TASK_NEAR, NEAR_PLACES_A_TASK, NEAR_PLACES_A_SEGMENT);
+    task_cutter_init(&cutter, TASK_NEAR,
+                     task_cutter_even(plan->count, NEAR_PLACES_A_TASK, NEAR_PLACES_A_TASK_LEAST),
+                     NEAR_PLACES_A_SEGMENT);
     for (uint32_t p = 0; p < plan->partition_count; p++)
         if (takes_part(self, p))
             task_cutter_add(&cutter, p, plan->partition_begin[p], plan->partition_begin[p + 1],

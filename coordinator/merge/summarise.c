@@ -10,6 +10,7 @@
 
 /* Clusters share a task up to that many members: each is read and compared a few times. */
 #define MEMBERS_A_TASK 20000u
+#define MEMBERS_A_TASK_LEAST 4096u
 
 static int save_labels(const step_t *self, const clustering_t *clustering, sha256_t *out,
                        error_t *error)
@@ -86,10 +87,13 @@ static void report_clustering(step_t *self, const clustering_t *clustering)
 void summarise_cut(const members_t *members, uint64_t sample, task_cutter_t *cutter)
 {
     uint32_t begin = 0;
-    uint64_t together = 0;
+    uint64_t together = 0, all = 0;
+    for (uint32_t c = 0; c < members->clusters; c++)
+        all += members_size(members, c);
+    uint64_t most = task_cutter_even(all, MEMBERS_A_TASK, MEMBERS_A_TASK_LEAST);
     for (uint32_t c = 0; c < members->clusters; c++) {
         uint32_t size = members_size(members, c);
-        if (c > begin && together + size > MEMBERS_A_TASK) {
+        if (c > begin && together + size > most) {
             task_cutter_add(cutter, 0, begin, c, together * sample);
             begin = c;
             together = 0;

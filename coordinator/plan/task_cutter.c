@@ -9,6 +9,7 @@
 #define PATCHES_WANTED 20
 #define PATCH_PAIRS_MIN 20000000u
 #define PATCH_PAIRS_MAX 1000000000u
+#define EVEN_TASKS 12         /* 2, 3, 4 or 6 workers do as many each */
 #define PATCH_ROWS_MAX 12288u /* whose vectors a task may hold in memory: 38 MB */
 
 void task_cutter_init(task_cutter_t *self, task_kind_t kind, uint64_t quantum, uint32_t units_min)
@@ -79,6 +80,14 @@ static void add_piece(task_cutter_t *self, segment_t segment, uint64_t work)
     }
     stage->work[stage->task_count - 1] += work;
     add_segment(self, segment);
+}
+
+uint64_t task_cutter_even(uint64_t units, uint64_t most, uint64_t least)
+{
+    uint64_t tasks = EVEN_TASKS * (units / (EVEN_TASKS * most + 1) + 1);
+    if (units / tasks < least)
+        tasks = units / least > 0 ? units / least : 1;
+    return units / tasks + 1; /* task_cutter_add makes a piece of each whole quantum and one more */
 }
 
 uint64_t task_cutter_quantum(double pairs)

@@ -22,6 +22,9 @@ void task_cutter_clear(task_cutter_t *self);
 /* Units [begin, end) of a partition that cost `work` pairs together. Empty ones are left out. */
 void task_cutter_add(task_cutter_t *self, uint32_t partition, uint32_t begin, uint32_t end,
                      uint64_t work);
+/* The quantum that cuts `units` of equal work into tasks of at most `most` that several workers end
+ * together: their number has many divisors, unless there are so few that tasks fall under `least`. */
+uint64_t task_cutter_even(uint64_t units, uint64_t most, uint64_t least);
 /* Squares of pairs by codes: what a task should have of `pairs` in all, and the rows of its patch. */
 uint64_t task_cutter_quantum(double pairs);
 uint32_t task_cutter_rows(uint64_t quantum);

@@ -94,9 +94,31 @@ static void a_stage_without_tasks_is_an_error(void **state)
     assert_null(bytes);
 }
 
+static void even_tasks_come_in_twelves_unless_they_would_be_small(void **state)
+{
+    (void)state;
+    random_t random = {9};
+    for (int round = 0; round < 500; round++) {
+        uint32_t units = 1 + random_below(&random, round % 2 ? 5000 : 2000000);
+        uint32_t least = 1 + random_below(&random, 3000),
+                 most = 2 * least + random_below(&random, 9000);
+        task_cutter_t cutter;
+        uint64_t work;
+        task_cutter_init(&cutter, TASK_ENCODE, task_cutter_even(units, most, least), 1);
+        task_cutter_add(&cutter, 0, 0, units, units);
+        stage_t stage = finish(&cutter, &work);
+        uint32_t tasks = stage.task_count;
+        for (uint32_t t = 0; t < tasks; t++)
+            assert_true(stage.work[t] <= most && (tasks == 1 || stage.work[t] >= least));
+        assert_true(tasks % 12 == 0 || units / (tasks + 1) < least);
+        stage_clear(&stage);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(even_tasks_come_in_twelves_unless_they_would_be_small),
         cmocka_unit_test(every_unit_is_in_one_segment_and_in_order),
         cmocka_unit_test(large_partitions_are_cut_and_small_ones_share),
         cmocka_unit_test(a_segment_is_not_cut_below_its_least),
