@@ -43,14 +43,33 @@ static int find_input(void *context, const sha256_t *sha256, const void **bytes,
     return error_set(error, ERR_INTERNAL, "the task asks for an input that is not its own");
 }
 
+/* A task that is over: its file is looked at once more, and its payload gets a name. */
+typedef struct {
+    compute_job_t *job;
+    const flat_index_t *index;
+    int changed;
+} sealing_t;
+
+static void seal(void *context, size_t item, uint32_t thread)
+{
+    sealing_t *self = context;
+    compute_job_t *job = self->job;
+    (void)thread;
+    if (item == 0)
+        self->changed =
+            flat_index_check(self->index, job->code == ERR_CANCELLED ? NULL : &job->error);
+    else
+        job->sha256 = sha256_of(job->payload, job->length);
+}
+
 /* The file is looked at before, by its name and dates, and after, by its content too: what was computed
  * from a file that changed in between is never handed out. */
 static int run_task(compute_thread_t *self, compute_job_t *job)
 {
     const open_index_t *open = NULL;
-    int code = open_indices_take(self->indices, &job->task, &open, &job->error);
-    if (code)
-        return code;
+    job->code = open_indices_take(self->indices, &job->task, &open, &job->error);
+    if (job->code)
+        return job->code;
     task_context_t context = {.compute = self->compute,
                               .index = open->index,
                               .vectors = open->vectors,
@@ -58,10 +77,11 @@ static int run_task(compute_thread_t *self, compute_job_t *job)
                               .input_context = job,
                               .work_done = &job->work_done,
                               .stop = &job->stop};
-    code = task_run(&job->task, &context, &job->payload, &job->length, &job->error);
-    int changed = flat_index_check(open->index, code == ERR_CANCELLED ? NULL : &job->error);
+    job->code = task_run(&job->task, &context, &job->payload, &job->length, &job->error);
+    sealing_t sealing = {.job = job, .index = open->index};
+    pool_run(compute_pool(self->compute), job->code ? 1 : 2, seal, &sealing);
     open_indices_give(self->indices, open);
-    return code == ERR_CANCELLED || !changed ? code : changed;
+    return job->code == ERR_CANCELLED || !sealing.changed ? job->code : sealing.changed;
 }
 
 static void run_job(compute_thread_t *self, compute_job_t *job)
@@ -73,8 +93,6 @@ static void run_job(compute_thread_t *self, compute_job_t *job)
     if (job->code) {
         free(job->payload);
         job->payload = NULL;
-    } else {
-        job->sha256 = sha256_of(job->payload, job->length);
     }
     job->seconds = (double)(clock_monotonic_ms() - started_ms) / 1000.0;
 }

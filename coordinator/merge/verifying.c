@@ -14,7 +14,7 @@
 /* A task prepares all its columns, so many rows must share them; and there must be some tasks for
  * every worker. Most pairs are ruled out by crowds: 0.5 ns of a core each. */
 #define TASKS_WANTED 12u
-#define PAIRS_LEAST 20000000u
+#define PAIRS_LEAST 40000000u
 #define PAIRS_MOST 4000000000u
 
 typedef struct {

@@ -27,7 +27,8 @@
 /* What the parts take in one phase. */
 typedef struct {
     uint64_t coordinator;
-    uint64_t worker;
+    uint64_t worker; /* of each */
+    uint64_t shared; /* by all workers of a process */
 } phase_t;
 
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
@@ -71,9 +72,9 @@ uint32_t memory_code_width(uint32_t dimension)
 static phase_t coding_of(const memory_shape_t *shape)
 {
     uint64_t n = shape->rows, w = shape->code_width;
-    return w == 0 ? (phase_t){0, 0}
+    return w == 0 ? (phase_t){0, 0, 0}
                   : (phase_t){n * (w + 60) + smaller(n * (w + 8), OPEN_RESULTS),
-                              4 * n + kept_of(shape) + ENCODE_BYTES};
+                              4 * n + ENCODE_BYTES, kept_of(shape)};
 }
 
 static size_t phases_of_hdbscan(const job_spec_t *spec, const memory_shape_t *shape, phase_t *out)
@@ -82,15 +83,15 @@ static size_t phases_of_hdbscan(const job_spec_t *spec, const memory_shape_t *sh
     uint64_t k = plan_list_length(spec, UINT32_MAX), w = shape->code_width, v = kept_of(shape);
     search_t task = search_of(shape);
     uint64_t a_row = (v == 4 * d * n ? 0 : 4 * d) + w + 64;
-    out[0] = (phase_t){m, 0};
+    out[0] = (phase_t){m, 0, 0};
     out[1] = coding_of(shape);
     out[2] =
-        (phase_t){8 * task.lists * k, n * (w + 28) + v + task.rows * a_row + 16 * task.lists * k};
-    out[3] = (phase_t){n * (8 * k + 240), n * (w + 108) + v};
-    out[4] = (phase_t){60 * n + m / 2, n * (w + 108) + v};
-    out[5] = (phase_t){0, 0};
+        (phase_t){8 * task.lists * k, n * (w + 28) + task.rows * a_row + 16 * task.lists * k, v};
+    out[3] = (phase_t){n * (8 * k + 240), n * (w + 108), v};
+    out[4] = (phase_t){60 * n + m / 2, n * (w + 108), v};
+    out[5] = (phase_t){0, 0, 0};
     if (w > 0) /* the tree is verified */
-        out[5] = (phase_t){120 * n, n * (w + 160) + v + smaller(n, VERIFY_BLOCK_ROWS) * a_row};
+        out[5] = (phase_t){120 * n, n * (w + 160) + smaller(n, VERIFY_BLOCK_ROWS) * a_row, v};
     return 6;
 }
 
@@ -100,19 +101,19 @@ static size_t phases_of_kmeans(const job_spec_t *spec, const memory_shape_t *sha
     uint64_t centres = smaller(n, (uint64_t)spec->k * larger(shape->partitions, 1));
     uint64_t c = 8 * d * centres;
     uint64_t sample = smaller(n, larger(SAMPLE_LEAST, SAMPLE_PER_CENTRE * centres));
-    out[0] = (phase_t){shape->metadata_bytes, 0};
+    out[0] = (phase_t){shape->metadata_bytes, 0, 0};
     out[1] = coding_of(shape);
     uint64_t v = kept_of(shape);
-    out[2] = (phase_t){12 * n, n * (w + 28) + v + smaller(4 * d * sample, SAMPLE_BYTES)};
-    out[3] = (phase_t){24 * n + 3 * c, n * (w + 28) + v + c};
+    out[2] = (phase_t){12 * n, n * (w + 28) + smaller(4 * d * sample, SAMPLE_BYTES), v};
+    out[3] = (phase_t){24 * n + 3 * c, n * (w + 28) + c, v};
     return 4;
 }
 
 static size_t phases_of_linkage(const memory_shape_t *shape, phase_t *out)
 {
     uint64_t n = shape->rows, l = shape->largest ? shape->largest : n;
-    out[0] = (phase_t){shape->metadata_bytes, 0};
-    out[1] = (phase_t){48 * n, 4 * l * l + l * (4 * (uint64_t)shape->dimension + 96)};
+    out[0] = (phase_t){shape->metadata_bytes, 0, 0};
+    out[1] = (phase_t){48 * n, 4 * l * l + l * (4 * (uint64_t)shape->dimension + 96), 0};
     return 2;
 }
 
@@ -145,7 +146,7 @@ uint64_t memory_need(const job_spec_t *spec, const memory_shape_t *shape,
     size_t count = phases_of(spec, shape, phases);
     uint64_t busy = busy_workers(shape, place), most = 0;
     for (size_t i = 0; i < count; i++)
-        most = larger(most, phases[i].coordinator +
+        most = larger(most, phases[i].coordinator + (busy ? phases[i].shared : 0) +
                                 busy * (phases[i].worker + place->threads * THREAD_BYTES));
     return overhead(shape) + most;
 }
@@ -156,7 +157,7 @@ uint64_t memory_need_worker(const job_spec_t *spec, const memory_shape_t *shape,
     size_t count = phases_of(spec, shape, phases);
     uint64_t most = 0;
     for (size_t i = 0; i < count; i++)
-        most = larger(most, phases[i].worker);
+        most = larger(most, phases[i].worker + phases[i].shared);
     return overhead(shape) + threads * THREAD_BYTES + most;
 }
 

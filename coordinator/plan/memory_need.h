@@ -3,7 +3,7 @@
  * n rows take part, of d dimensions; k neighbours are listed for each; m bytes of metadata; w bytes
  * of codes a row, 0 where none are made; r rows a task (50 million pairs and 256 at least), of them
  * b = min(r, 2048) at once; with codes b rows and r - b columns, their vectors only where not all
- * 4 d n bytes of them are kept: v = min(4 d n, vectors_mib).
+ * 4 d n bytes of them are kept, once by all workers of a process: v = min(4 d n, vectors_mib).
  *
  *   phase       coordinator                              a worker
  *   planning    m                                        -
