@@ -13,7 +13,7 @@
 #define OPEN_RESULTS (256 * MIB)
 #define KEPT_FREE (96 * MIB)
 #define THREAD_BYTES (6 * MIB)
-#define ENCODE_BYTES (30 * MIB)
+#define ENCODE_BYTES (16 * MIB)
 #define CODE_WIDTH_LIMIT 512u
 #define SAMPLE_LEAST 65536u
 #define SAMPLE_PER_CENTRE 50u

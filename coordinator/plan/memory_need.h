@@ -7,7 +7,7 @@
  *
  *   phase       coordinator                              a worker
  *   planning    m                                        -
- *   codes       n (w + 60) + min(n (w + 8), 256 MiB)     4 n + v + 30 MiB
+ *   codes       n (w + 60) + min(n (w + 8), 256 MiB)     4 n + v + 16 MiB
  *   neighbours  8 r k                                    n (w + 28) + v + b (4 d + w + 64) + 16 r k
  *   tree        n (8 k + 240)                            n (w + 108) + v
  *   writing     60 n + m / 2                             n (w + 108) + v
