@@ -216,7 +216,7 @@ static void a_job_that_loses_files_again_and_again_fails(void **state)
 }
 
 /* The ledger has a stage that the job, which has failed meanwhile, has not. */
-static void a_stage_saved_after_its_job_has_failed_is_planned_anew(void **state)
+static void a_stage_saved_after_its_job_has_failed_is_where_a_retry_goes_on(void **state)
 {
     (void)state;
     fixture_t f;
@@ -238,8 +238,10 @@ static void a_stage_saved_after_its_job_has_failed_is_planned_anew(void **state)
     assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_FAILED);
     done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
     done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
+    recall(&f, "a", JOB_FAILED, ERR_NOT_FOUND, 2, 0); /* the ledger is a stage further */
     retry(&f, "a");
-    assert_true(action(&f, CORE_ACTION_ADVANCE)->first);
+    assert_null(action(&f, CORE_ACTION_ADVANCE));
+    assert_int_equal(dispatched(&f, 0).epoch, 2);
     fixture_close(&f);
 }
 
@@ -358,7 +360,7 @@ int main(void)
         cmocka_unit_test(a_lost_file_sends_the_job_back_to_its_plan_in_a_new_epoch),
         cmocka_unit_test(what_an_earlier_pass_left_is_not_computed_again),
         cmocka_unit_test(a_job_that_loses_files_again_and_again_fails),
-        cmocka_unit_test(a_stage_saved_after_its_job_has_failed_is_planned_anew),
+        cmocka_unit_test(a_stage_saved_after_its_job_has_failed_is_where_a_retry_goes_on),
         cmocka_unit_test(a_paused_job_that_loses_one_file_too_many_goes_back),
         cmocka_unit_test(a_stage_that_cannot_be_read_back_is_made_again),
         cmocka_unit_test(an_expired_job_is_removed_once_that_is_durable),
