@@ -73,6 +73,7 @@ int main(int argc, char **argv)
     stop_signal_t *signals = NULL;
     config_t *config = NULL;
     error_t error = ERROR_INIT;
+    arenas_uncached(argv);
     arenas_few();
     if (config_help_wanted(argc - 1, argv + 1))
         return help();
