@@ -215,33 +215,55 @@ static void a_job_that_loses_files_again_and_again_fails(void **state)
     fixture_close(&f);
 }
 
-/* The ledger has a stage that the job, which has failed meanwhile, has not. */
+/* The ledger has a stage that the job, which fails meanwhile, has not. The last action is the purge. */
+static void fail_while_a_stage_is_saved(fixture_t *f, const char *job_id)
+{
+    hello(f, 1, 1);
+    run_job(f, job_id, 1);
+    for (int i = 0; i < 3; i++) {
+        lose_file(f, job_id);
+        done(f, ticket_of(f, CORE_ACTION_SAVE_JOB), OK);
+        advanced(f, ticket_of(f, CORE_ACTION_ADVANCE), 0, 1);
+        done(f, ticket_of(f, CORE_ACTION_SAVE_STAGE), OK);
+    }
+    task_ref_t task = dispatched(f, 0);
+    result_saved(f, 1, &task);
+    advanced(f, ticket_of(f, CORE_ACTION_ADVANCE), 1, 2);
+    uint64_t stage = ticket_of(f, CORE_ACTION_SAVE_STAGE);
+    lose_file(f, job_id);
+    done(f, stage, OK);
+    assert_int_equal(action(f, CORE_ACTION_SAVE_JOB)->state, JOB_FAILED);
+    done(f, ticket_of(f, CORE_ACTION_SAVE_JOB), OK);
+}
+
 static void a_stage_saved_after_its_job_has_failed_is_where_a_retry_goes_on(void **state)
 {
     (void)state;
     fixture_t f;
     fixture_open(&f);
-    hello(&f, 1, 1);
-    run_job(&f, "a", 1);
-    for (int i = 0; i < 3; i++) {
-        lose_file(&f, "a");
-        done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
-        advanced(&f, ticket_of(&f, CORE_ACTION_ADVANCE), 0, 1);
-        done(&f, ticket_of(&f, CORE_ACTION_SAVE_STAGE), OK);
-    }
-    task_ref_t task = dispatched(&f, 0);
-    result_saved(&f, 1, &task);
-    advanced(&f, ticket_of(&f, CORE_ACTION_ADVANCE), 1, 2);
-    uint64_t stage = ticket_of(&f, CORE_ACTION_SAVE_STAGE);
-    lose_file(&f, "a");
-    done(&f, stage, OK);
-    assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_FAILED);
-    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    fail_while_a_stage_is_saved(&f, "a");
     done(&f, ticket_of(&f, CORE_ACTION_PURGE), OK);
     recall(&f, "a", JOB_FAILED, ERR_NOT_FOUND, 2, 0); /* the ledger is a stage further */
     retry(&f, "a");
     assert_null(action(&f, CORE_ACTION_ADVANCE));
     assert_int_equal(dispatched(&f, 0).epoch, 2);
+    fixture_close(&f);
+}
+
+/* What is in memory then is a stage behind the ledger. */
+static void a_retry_before_such_a_job_is_forgotten_plans_it_anew(void **state)
+{
+    (void)state;
+    fixture_t f;
+    fixture_open(&f);
+    fail_while_a_stage_is_saved(&f, "a");
+    uint64_t purge = ticket_of(&f, CORE_ACTION_PURGE);
+    control(&f, "a", VERB_RETRY, 9);
+    done(&f, purge, OK);
+    assert_int_equal(action(&f, CORE_ACTION_SAVE_JOB)->state, JOB_QUEUED);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    done(&f, ticket_of(&f, CORE_ACTION_SAVE_JOB), OK);
+    assert_true(action(&f, CORE_ACTION_ADVANCE)->first);
     fixture_close(&f);
 }
 
@@ -361,6 +383,7 @@ int main(void)
         cmocka_unit_test(what_an_earlier_pass_left_is_not_computed_again),
         cmocka_unit_test(a_job_that_loses_files_again_and_again_fails),
         cmocka_unit_test(a_stage_saved_after_its_job_has_failed_is_where_a_retry_goes_on),
+        cmocka_unit_test(a_retry_before_such_a_job_is_forgotten_plans_it_anew),
         cmocka_unit_test(a_paused_job_that_loses_one_file_too_many_goes_back),
         cmocka_unit_test(a_stage_that_cannot_be_read_back_is_made_again),
         cmocka_unit_test(an_expired_job_is_removed_once_that_is_durable),
